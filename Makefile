@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+#
+# `make` builds build/ethercord; `make help` tells the rest. V=1 shows whole commands, CC=clang takes the other compiler,
+# WERROR=1 turns warnings into errors, SANITIZE=address,undefined instruments; each build directory (BUILD=...) has its own objects.
+# What is missing on a Debian system is installed first, by tests/deps.sh, which says so.
+
+VERSION = 0.1.0
+
+BUILD = build
+PREFIX = /usr/local
+DESTDIR =
+SBINDIR = $(PREFIX)/sbin
+DOCDIR = $(PREFIX)/share/doc/ethercord
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+PKG_CONFIG = pkg-config
+PACKAGES = libsodium libuv inih jansson libcap-ng libmnl
+
+WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+# Stacks of threads are small and the frames of sanitizers and of tests are not, hence only here.
+FRAME_LIMIT = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=2048)
+HARDEN = $(if $(SANITIZE)$(COVERAGE),-fPIE,-fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN_LINK = -pie -Wl,-z,relro,-z,now
+INSTRUMENT = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPOOL_POISON) $(if $(COVERAGE),--coverage -O0)
+
+CFLAGS = -O2 -g
+LANGUAGE = -std=c11 -D_GNU_SOURCE -DETHERCORD_VERSION='"$(VERSION)"' -Iinclude
+ALL_CFLAGS = $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(HARDEN) $(INSTRUMENT) $(PKG_CFLAGS) -pthread
+ALL_LDFLAGS = $(HARDEN_LINK) $(INSTRUMENT) $(LDFLAGS)
+
+# Asked once, and not before the packages are there: each of these replaces itself by its value at its first use.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call ask_pkg_config,--cflags))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $$(call ask_pkg_config,--libs))$(PKG_LIBS)
+ask_pkg_config = $(shell $(PKG_CONFIG) $(1) $(PACKAGES) || echo PKG_CONFIG_FAILED)
+
+SOURCES := $(sort $(wildcard src/*/*.c))
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+MAIN_OBJECT := $(BUILD)/obj/app/main.o
+LIB := $(BUILD)/libethercord.a
+PROGRAM := $(BUILD)/ethercord
+
+UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
+SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
+SIM_HELPERS := $(patsubst tests/sim/%.c,$(BUILD)/obj/sim/%.o,$(filter-out $(SIM_SOURCES),$(sort $(wildcard tests/sim/*.c))))
+UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+SIM_TESTS := $(SIM_SOURCES:%.c=$(BUILD)/%)
+LINT_TESTS := $(sort $(wildcard tests/lint/*.test))
+NETNS_TESTS := $(sort $(wildcard tests/netns/*.test))
+
+Q = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
+again = +$(Q)$(MAKE) --no-print-directory
+# What the tests are told: absolute paths, and the flags for those that call compilers themselves.
+TEST_ENV = BUILD=$(abspath $(BUILD)) ETHERCORD=$(abspath $(PROGRAM)) ETHERCORD_TESTS=$(abspath tests) \
+    ETHERCORD_CFLAGS='$(LANGUAGE) $(CPPFLAGS) $(filter-out -Werror,$(WARNINGS)) -Werror $(PKG_CFLAGS)'
+# Address-space randomisation of new kernels leaves no room for the sanitizers' shadow memory.
+RUN_TESTS = $(Q)$(TEST_ENV) $(if $(SANITIZE),setarch -R) tests/run
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.PHONY: FORCE all deps deps-build deps-test deps-tidy programs check check-built check-full check-unit check-unit-built lint netns demo \
+    asan tsan ubsan valgrind cov cov-report format format-check tidy cppcheck install uninstall dist clean help
+
+all: $(PROGRAM) ## build build/ethercord (the default)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+deps: ## install the Debian packages that are missing, for building and for testing
+	@tests/deps.sh build test
+
+deps-build:
+	@tests/deps.sh build
+
+deps-test: deps-build
+	@tests/deps.sh test
+
+deps-tidy: deps-build
+	@tests/deps.sh tidy
+
+# Files that hold what the targets were made with and change only when that does.
+define write_if_changed
+@mkdir -p $(@D)
+@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
+endef
+
+# Stops with a clear message where the environment can't compile; the rest depends on it.
+$(BUILD)/flags: FORCE | deps-build
+	@command -v $(firstword $(CC)) >/dev/null || { echo "make: there is no compiler '$(CC)'; set CC" >&2; exit 1; }
+	@$(if $(findstring PKG_CONFIG_FAILED,$(PKG_CFLAGS)),echo "make: $(PKG_CONFIG) does not find all of: $(PACKAGES)" >&2; exit 1,:)
+	$(call write_if_changed,$(CC) $(ALL_CFLAGS) $(FRAME_LIMIT) $(ALL_LDFLAGS))
+
+$(BUILD)/objects: FORCE
+	$(call write_if_changed,$(OBJECTS) $(SIM_HELPERS))
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(FRAME_LIMIT) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/sim/%.o: tests/sim/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(filter-out $(MAIN_OBJECT),$(OBJECTS)) $(BUILD)/objects
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+
+$(PROGRAM): $(MAIN_OBJECT) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
+
+# The path below tests/ stays, so that a program's name tells its source.
+$(BUILD)/tests/unit/%: tests/unit/%.c $(LIB) $(BUILD)/flags | deps-test
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS) -lcmocka
+
+$(BUILD)/tests/sim/%: tests/sim/%.c $(SIM_HELPERS) $(LIB) $(BUILD)/flags $(BUILD)/objects | deps-test
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(SIM_HELPERS) $(LIB) $(PKG_LIBS) -lcmocka
+
+-include $(OBJECTS:.o=.d) $(SIM_HELPERS:.o=.d) $(UNIT_TESTS:=.d) $(SIM_TESTS:=.d)
+
+programs: $(PROGRAM) $(UNIT_TESTS) $(SIM_TESTS) | deps-test
+
+check: ## build with warnings as errors and run all tests: unit, sim, lint, netns (these need root)
+	$(again) WERROR=1 check-built
+
+check-built: programs
+	$(RUN_TESTS) $(UNIT_TESTS) $(SIM_TESTS) $(LINT_TESTS) $(NETNS_TESTS)
+
+check-full: ## the same with whole products of parameters; takes long
+	+$(Q)ETHERCORD_FULL=1 $(MAKE) --no-print-directory check
+
+check-unit: ## only the unit tests and the simulations
+	$(again) check-unit-built
+
+check-unit-built: $(UNIT_TESTS) $(SIM_TESTS)
+	$(RUN_TESTS) $(UNIT_TESTS) $(SIM_TESTS)
+
+lint: $(PROGRAM) | deps-test ## only the checks of the source
+	$(RUN_TESTS) $(LINT_TESTS)
+
+netns: $(PROGRAM) | deps-test ## only the tests in network namespaces (as root)
+	$(RUN_TESTS) $(NETNS_TESTS)
+
+demo: $(PROGRAM) | deps-test ## join two networks in namespaces and ping through the cord (as root)
+	@[ "$$(id -u)" -eq 0 ] || { echo "make demo: network namespaces need root; use: sudo make demo" >&2; exit 1; }
+	$(Q)$(TEST_ENV) tests/netns/demo.sh
+
+asan: ## unit tests and simulations with AddressSanitizer and UBSan, in build/asan
+	$(again) BUILD=$(BUILD)/asan SANITIZE=address,undefined check-unit-built
+
+tsan: ## the same with ThreadSanitizer, in build/tsan
+	$(again) BUILD=$(BUILD)/tsan SANITIZE=thread check-unit-built
+
+ubsan: ## the same with UBSan alone, by clang, in build/ubsan
+	$(again) BUILD=$(BUILD)/ubsan CC=clang SANITIZE=undefined check-unit-built
+
+valgrind: $(UNIT_TESTS) | deps-test ## unit tests under valgrind
+	$(Q)TEST_WRAPPER='valgrind --quiet --leak-check=full --error-exitcode=99' $(TEST_ENV) tests/run $(UNIT_TESTS)
+
+cov: ## how many lines of each source the unit tests and simulations run, in build/cov
+	$(again) BUILD=$(BUILD)/cov COVERAGE=1 CC=gcc check-unit-built
+	$(again) BUILD=$(BUILD)/cov COVERAGE=1 CC=gcc cov-report
+
+cov-report:
+	@gcov --no-output $(OBJECTS) 2>/dev/null | awk -F "['%:]" '/^File/ { f = $$2 } \
+	    /^Lines executed/ && f ~ /^src\// { print $$2 "% " f; f = "" }' | sort -n
+
+format: | deps-test ## lay out all C sources by .clang-format
+	$(Q)clang-format -i $(wildcard src/*/*.[ch] include/*/*.h tests/*/*.[ch])
+
+format-check: | deps-test ## tell where `make format` would change something
+	$(RUN_TESTS) tests/lint/format.test
+
+cppcheck: | deps-test ## only cppcheck
+	$(RUN_TESTS) tests/lint/cppcheck.test
+
+tidy: | deps-tidy ## clang-tidy, by .clang-tidy
+	$(Q)clang-tidy --quiet $(SOURCES) -- $(LANGUAGE) $(PKG_CFLAGS)
+
+install: $(PROGRAM) ## install below PREFIX (/usr/local), in DESTDIR if given
+	$(Q)install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/ethercord
+	$(Q)install -d $(DESTDIR)$(DOCDIR)
+	$(Q)install -m 644 $(wildcard LICENSE README.md docs/*.md) $(DESTDIR)$(DOCDIR)
+
+uninstall: ## remove what install has put there
+	$(Q)rm -f $(DESTDIR)$(SBINDIR)/ethercord
+	$(Q)rm -rf $(DESTDIR)$(DOCDIR)
+
+dist: ## pack the committed sources as build/ethercord-VERSION.tar.gz
+	@mkdir -p $(BUILD)
+	$(Q)git archive --prefix=ethercord-$(VERSION)/ -o $(BUILD)/ethercord-$(VERSION).tar.gz HEAD
+	@echo $(BUILD)/ethercord-$(VERSION).tar.gz
+
+clean: ## remove what was built
+	$(Q)rm -rf $(BUILD)
