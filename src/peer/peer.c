@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * peer: its life: start, what the timers say, up and down, stop. Keypairs are made in peer_handshake.c, endpoints move in peer_endpoint.c.
+ */
+#include "ethercord/peer.h"
+
+#include <string.h>
+
+#include "ethercord/bytes.h"
+#include "ethercord/clock.h"
+#include "ethercord/log.h"
+#include "peer_private.h"
+
+enum { RESOLVE_AFTER_ATTEMPTS = 3 };
+#define RESOLVE_EVERY_NS (15 * NS_PER_S)
+#define TAI64_EPOCH UINT64_C(0x400000000000000a) // 1970 in TAI64, as all users of it count
+#define WHITENED_NS UINT64_C(0x1000000)
+
+void tai64n_from_wall(uint8_t out[static WIRE_TIMESTAMP_LEN], uint64_t wall_ns)
+{
+    store_be64(out, TAI64_EPOCH + wall_ns / NS_PER_S);
+    store_be32(out + 8, (uint32_t)(wall_ns % NS_PER_S / WHITENED_NS * WHITENED_NS));
+}
+
+uint64_t tai64n_to_wall(const uint8_t in[static WIRE_TIMESTAMP_LEN])
+{
+    return (load_be64(in) - TAI64_EPOCH) * NS_PER_S + load_be32(in + 8);
+}
+
+struct peer_act *peer_act_add(struct peer_acts *acts, enum peer_act_kind kind)
+{
+    ensure(acts->n < PEER_ACTS_MAX);
+    struct peer_act *act = &acts->at[acts->n++];
+    act->kind = kind;
+    return act;
+}
+
+void peer_act_control(struct peer_acts *acts, enum record_type type, const uint8_t *token)
+{
+    struct peer_control *control = &peer_act_add(acts, PEER_ACT_SEND_CONTROL)->u.control;
+
+    *control = (struct peer_control){.type = type};
+    if (token)
+        memcpy(control->token, token, WIRE_TOKEN_LEN);
+}
+
+void peer_init(struct peer *peer, const struct peer_config *config, const struct peer_self *self, struct keystore *keystore,
+               uint64_t now_ns)
+{
+    memset(peer, 0, sizeof *peer);
+    peer->config = *config;
+    peer->self = self;
+    peer->keystore = keystore;
+    cookie_jar_init(&peer->jar, config->public_key);
+    peer->is_greater = memcmp(self->static_public, config->public_key, NOISE_KEY_LEN) > 0;
+    peer->retry_ns = now_ns;
+    peer->since_ns = now_ns;
+    peer->reason = config->has_endpoint_name ? PEER_REASON_STARTING : PEER_REASON_NO_ENDPOINT;
+}
+
+void peer_deinit(struct peer *peer)
+{
+    sodium_memzero(peer, sizeof *peer);
+}
+
+void peer_set_up(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    peer->reason = PEER_REASON_UP;
+    if (peer->is_up)
+        return;
+    peer->is_up = true;
+    peer->since_ns = input->now_ns;
+    peer_act_add(acts, PEER_ACT_CAME_UP);
+}
+
+void peer_set_down(struct peer *peer, enum peer_reason reason, const struct peer_input *input, struct peer_acts *acts)
+{
+    if (!peer->is_up)
+        return;
+    peer->is_up = false;
+    peer->reason = reason;
+    peer->since_ns = input->now_ns;
+    peer->rtt_ns = 0;
+    peer_act_add(acts, PEER_ACT_WENT_DOWN);
+}
+
+void peer_send_echo(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    random_fill(input->random, peer->echo_id, sizeof peer->echo_id);
+    peer->echo_sent_ns = input->now_ns;
+    peer_act_control(acts, RECORD_ECHO, peer->echo_id);
+}
+
+void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input)
+{
+    if (peer->echo_sent_ns == 0 || memcmp(peer->echo_id, id, WIRE_TOKEN_LEN) != 0)
+        return;
+    peer->rtt_ns = age_ns(input->now_ns, peer->echo_sent_ns);
+    random_fill(input->random, peer->echo_id, sizeof peer->echo_id); // an answer counts once
+}
+
+static struct timers_view view_of(const struct peer *peer, const struct peer_input *input)
+{
+    struct endpoint target;
+
+    return (struct timers_view){
+        .has_session = peer->current.is_used,
+        .is_initiator = peer->current.is_initiator,
+        .wants_rekey = input->wants_rekey,
+        .is_handshaking = peer->pending.is_active,
+        .can_initiate = peer_choose_target(peer, 0, &target),
+        .born_ns = peer->current.born_ns,
+        .received_ns = activity_last(&input->activity->received_ns),
+        .sent_ns = activity_last(&input->activity->sent_ns),
+        .echo_sent_ns = peer->echo_sent_ns,
+        .retry_ns = peer->retry_ns,
+        .reject_after_ns = peer->config.limits.reject_after_ns,
+    };
+}
+
+static void expire_old_keypairs(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    struct keypair *old[] = {&peer->previous, &peer->next};
+
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        if (old[i]->is_used && age_ns(input->now_ns, old[i]->born_ns) >= peer->config.limits.reject_after_ns)
+            peer_drop_keypair(peer, old[i], acts);
+}
+
+// Names go stale: looked up at the start, and while nobody answers.
+static void resolve_if_stale(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    bool is_first = peer->resolve_asked_ns == 0;
+
+    if (!peer->config.has_endpoint_name || peer->is_up)
+        return;
+    if (!is_first && age_ns(input->now_ns, peer->resolve_asked_ns) < RESOLVE_EVERY_NS)
+        return;
+    if (!is_first && peer->n_addresses > 0 && peer->n_attempts < RESOLVE_AFTER_ATTEMPTS)
+        return;
+    peer->resolve_asked_ns = input->now_ns;
+    peer_act_add(acts, PEER_ACT_RESOLVE);
+}
+
+uint64_t peer_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    struct timers_view view = view_of(peer, input);
+    struct timers_result result = timers_evaluate(&peer->config.timing, &view, input->now_ns);
+
+    expire_old_keypairs(peer, input, acts);
+    resolve_if_stale(peer, input, acts);
+    if (result.due & TIMERS_EXPIRE) {
+        peer_drop_keypair(peer, &peer->current, acts);
+        peer_set_down(peer, PEER_REASON_EXPIRED, input, acts);
+    } else if (peer->current.is_used) {
+        if (result.due & TIMERS_PEER_IS_DOWN)
+            peer_set_down(peer, PEER_REASON_SILENT, input, acts);
+        else
+            peer_set_up(peer, input, acts); // it may be heard again under the same keypair
+        if (result.due & TIMERS_ECHO)
+            peer_send_echo(peer, input, acts);
+        if (result.due & TIMERS_KEEPALIVE)
+            peer_act_add(acts, PEER_ACT_SEND_CONTROL)->u.control = (struct peer_control){.is_keepalive = true};
+    }
+    if (result.due & TIMERS_INITIATE)
+        peer_initiate(peer, input, acts);
+    peer_probe_candidate(peer, input, acts);
+
+    view = view_of(peer, input);
+    result = timers_evaluate(&peer->config.timing, &view, input->now_ns);
+    bool is_waiting_for_tx = (result.due & ~(unsigned)TIMERS_PEER_IS_DOWN) != 0; // e.g. a keepalive that is on its way
+    return is_waiting_for_tx ? input->now_ns + peer->config.timing.echo_every_ns / 4 : result.deadline_ns;
+}
+
+void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct peer_input *input, struct peer_acts *acts)
+{
+    if (peer->previous.is_used && peer->previous.local_index == local_index)
+        peer_drop_keypair(peer, &peer->previous, acts);
+    if (!peer->current.is_used || peer->current.local_index != local_index)
+        return;
+    peer_drop_keypair(peer, &peer->current, acts);
+    peer_set_down(peer, PEER_REASON_GOODBYE, input, acts);
+    peer->n_attempts = 0;
+    peer->retry_ns = input->now_ns + peer->config.timing.retry_first_ns; // it may be restarting
+}
+
+void peer_stop(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    peer_forget_pending(peer);
+    if (peer->current.is_used)
+        peer_act_control(acts, RECORD_GOODBYE, NULL);
+    peer_drop_keypair(peer, &peer->current, acts);
+    peer_set_down(peer, PEER_REASON_GOODBYE, input, acts);
+}
+
+enum peer_state peer_state(const struct peer *peer)
+{
+    if (peer->is_up)
+        return PEER_UP;
+    return peer->pending.is_active ? PEER_HANDSHAKING : PEER_DOWN;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the files of the peer's state machine share: peer.c (life and timers), peer_handshake.c (keypairs), peer_endpoint.c (where it is).
+ */
+#ifndef ETHERCORD_PEER_PRIVATE_H
+#define ETHERCORD_PEER_PRIVATE_H
+
+#include "ethercord/peer.h"
+
+// The next act of that kind, to be filled in.
+struct peer_act *peer_act_add(struct peer_acts *acts, enum peer_act_kind kind);
+void peer_act_control(struct peer_acts *acts, enum record_type type, const uint8_t *token);
+
+void peer_set_up(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+void peer_set_down(struct peer *peer, enum peer_reason reason, const struct peer_input *input, struct peer_acts *acts);
+// Asks the peer whether it is there; the first message under a new keypair, too.
+void peer_send_echo(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+
+// peer_handshake.c
+void peer_initiate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+void peer_forget_pending(struct peer *peer);
+// Ends a keypair of ours wherever it is: gives its halves back, tells rx and (for the current one) tx.
+void peer_drop_keypair(struct peer *peer, struct keypair *keypair, struct peer_acts *acts);
+
+// peer_endpoint.c
+void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struct peer_acts *acts);
+// Where attempt number `attempt` goes: the endpoint first, then the configured addresses in turn. False when nothing is known.
+bool peer_choose_target(const struct peer *peer, unsigned attempt, struct endpoint *target);
+void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+
+#endif
