@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/*
+ * handshake: the main thread's part of the datapath: handshake messages in and out, and the peer's state machine made real.
+ *
+ * Takes the reports of tx and rx, feeds them to peer.h, and carries out the acts that come back: as orders to tx and rx, datagrams (the
+ * main thread sends handshake messages itself), and events for the application.
+ */
+#ifndef ETHERCORD_HANDSHAKE_H
+#define ETHERCORD_HANDSHAKE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ethercord/cookie.h"
+#include "ethercord/drop.h"
+#include "ethercord/log.h"
+#include "ethercord/peer.h"
+#include "ethercord/random.h"
+#include "ethercord/ring.h"
+#include "ethercord/shortcut.h"
+#include "ethercord/udp.h"
+
+enum handshake_event {
+    HANDSHAKE_PEER_UP,
+    HANDSHAKE_PEER_DOWN,
+    HANDSHAKE_RESOLVE, // look the peer's endpoint up, then call node_set_addresses()
+    HANDSHAKE_CONFLICT // somebody else uses the shortcut's address
+};
+
+struct handshake {
+    const struct peer_self *self;
+    struct peer *peer; // NULL = none is configured
+    struct udp *udp;   // two of them: IPv4, IPv6
+    struct counters *counters;
+    const struct activity *activity;
+    const _Atomic uint32_t *rekey_index;
+    atomic_bool *is_peer_up;
+    struct random_source random;
+    struct ring *orders_tx, *orders_rx;
+    struct ring *reports[2], *hints[2]; // of tx, of rx
+    void (*event)(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict);
+    void *event_ctx;
+
+    struct cookie_checker checker;
+    uint64_t cheap_until_ns; // a token bucket as a moment: Diffie-Hellman without a cookie is allowed while it is not too far ahead
+    struct peer_acts acts;
+    struct log_limit send_failed;
+    bool needs_tx, needs_rx; // somebody has to be woken at the end of the turn
+};
+
+// The references are filled in by the caller before.
+void handshake_init(struct handshake *handshake);
+void handshake_deinit(struct handshake *handshake);
+
+// Everything that has arrived and everything that is due; returns the next deadline.
+uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns);
+// Says goodbye to the peer, if there is a session; the datagram leaves with tx's next turn.
+void handshake_stop(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns);
+void handshake_set_addresses(struct handshake *handshake, const struct addr *addresses, size_t n, uint64_t now_ns);
+
+#endif

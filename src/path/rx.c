@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rx: UDP to TAP, one static function per step, in this order:
+ *
+ *   1 receive a batch                             rx_run
+ *   2 classify by type and exact length           take_datagram
+ *   3 find the session by index                   take_data
+ *   4 open                                        take_data (session_open)
+ *   5 replay check, after authentication          take_data (session_open)
+ *   6 accept the endpoint, feed the timers        accept_endpoint
+ *   7 let the shortcut take what is its own       deliver
+ *   8 reassemble                                  take_fragment
+ *   9 write                                       flush
+ *
+ * Datagrams are opened where they were received, and frames are written from there; the buffers of a batch stay as they are until the
+ * batch is written.
+ */
+#include "ethercord/rx.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ethercord/clock.h"
+#include "ethercord/frame.h"
+#include "messages.h"
+#include "tap_out.h"
+
+#define MOVED_EVERY_NS (20 * NS_PER_MS)
+
+static void take_datagram(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns);
+static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns);
+static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct udp_datagram *datagram, uint64_t now_ns);
+static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns);
+static void take_fragment(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns);
+static void deliver(struct rx *rx, const uint8_t *frame, size_t len, uint64_t now_ns);
+static void flush(struct rx *rx, uint64_t now_ns);
+
+int rx_init(struct rx *rx)
+{
+    int error = pool_init(&rx->pool, RX_BATCH, PATH_MTU_MAX);
+
+    if (error)
+        return error;
+    for (int i = 0; i < RX_BATCH; i++)
+        rx->in[i] = pool_get(&rx->pool, 0);
+    return 0;
+}
+
+void rx_deinit(struct rx *rx)
+{
+    for (int i = 0; i < RX_BATCH; i++)
+        pool_put(&rx->pool, rx->in[i]);
+    ensure(pool_deinit(&rx->pool) == 0);
+    cookie_checker_deinit(&rx->checker);
+}
+
+static void report(struct rx *rx, const struct report *message)
+{
+    ensure(ring_put(rx->reports, message, sizeof *message, NULL, 0)); // sized for every key there is
+    rx->needs_main = true;
+}
+
+static bool hint(struct rx *rx, const struct report *message, const void *bytes, size_t len)
+{
+    if (!ring_put(rx->hints, message, sizeof *message, bytes, len))
+        return false;
+    rx->needs_main = true;
+    return true;
+}
+
+/* ---- orders from main ---- */
+
+static void install(struct rx *rx, struct recv_session *session)
+{
+    ensure(rx->n_sessions < RX_SESSIONS);
+    rx->sessions[rx->n_sessions++] = session;
+    report(rx, &(struct report){.kind = REPORT_INSTALLED, .local_index = session->local_index});
+}
+
+static void give_key_back(struct rx *rx, uint32_t local_index)
+{
+    for (size_t i = 0; i < rx->n_sessions; i++)
+        if (rx->sessions[i]->local_index == local_index) {
+            report(rx, &(struct report){.kind = REPORT_RECV_RETURNED, .u.recv = rx->sessions[i]});
+            rx->sessions[i] = rx->sessions[--rx->n_sessions];
+            return;
+        }
+}
+
+void rx_take_orders(struct rx *rx, uint64_t now_ns)
+{
+    struct order order;
+
+    while (ring_get(rx->orders, &order, sizeof order) > 0)
+        switch (order.kind) {
+        case ORDER_KEY:
+            install(rx, order.u.recv);
+            break;
+        case ORDER_STOP_KEY:
+            give_key_back(rx, order.u.local_index);
+            break;
+        case ORDER_ENDPOINT:
+            rx->has_endpoint = true;
+            rx->endpoint = order.u.endpoint;
+            break;
+        case ORDER_CURRENT:
+            rx->current_index = order.u.local_index;
+            break;
+        case ORDER_ANNOUNCE:
+            shortcut_announce(rx->shortcut, now_ns);
+            break;
+        case ORDER_CONTROL: // tx's alone
+            break;
+        }
+}
+
+/* ---- the pipeline ---- */
+
+int rx_run(struct rx *rx, int which, uint64_t now_ns)
+{
+    struct udp *udp = &rx->udp[which];
+
+    for (int i = 0; i < RX_BATCH; i++)
+        rx->datagrams[i] = (struct udp_datagram){.bytes = rx->in[i]->mem, .len = rx->in[i]->cap};
+    int n = udp->ops->recv_batch(udp, rx->datagrams, RX_BATCH);
+    for (int i = 0; i < n; i++)
+        take_datagram(rx, &rx->datagrams[i], now_ns);
+    flush(rx, now_ns);
+
+    struct report conflict = {.kind = REPORT_CONFLICT};
+    if (shortcut_take_conflict(rx->shortcut, &conflict.u.conflict))
+        hint(rx, &conflict, NULL, 0);
+    return n;
+}
+
+static enum drop_reason take_handshake(struct rx *rx, const struct udp_datagram *datagram)
+{
+    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = datagram->endpoint};
+
+    if (!cookie_check_mac1(&rx->checker, datagram->bytes, datagram->len))
+        return DROP_BAD_MAC1;
+    return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
+}
+
+static enum drop_reason take_cookie_reply(struct rx *rx, const struct udp_datagram *datagram)
+{
+    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = datagram->endpoint};
+
+    return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
+}
+
+static void take_datagram(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns)
+{
+    enum drop_reason verdict = DROP_MALFORMED;
+
+    count_traffic(rx->counters, COUNT_RX_DATAGRAMS, 1);
+    count_traffic(rx->counters, COUNT_RX_DATAGRAM_BYTES, datagram->len);
+    if (datagram->is_truncated)
+        verdict = DROP_DATAGRAM_TRUNCATED;
+    else
+        switch (wire_classify(datagram->bytes, datagram->len)) {
+        case MESSAGE_DATA:
+            verdict = take_data(rx, datagram, now_ns);
+            break;
+        case MESSAGE_INITIATION:
+        case MESSAGE_RESPONSE:
+            verdict = take_handshake(rx, datagram);
+            break;
+        case MESSAGE_COOKIE_REPLY:
+            verdict = take_cookie_reply(rx, datagram);
+            break;
+        case MESSAGE_INVALID:
+            break;
+        }
+    if (verdict != DROP_COUNT)
+        count_drop(rx->counters, verdict);
+}
+
+static struct recv_session *find_session(struct rx *rx, uint32_t local_index)
+{
+    for (size_t i = 0; i < rx->n_sessions; i++)
+        if (rx->sessions[i]->local_index == local_index)
+            return rx->sessions[i];
+    return NULL;
+}
+
+static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns)
+{
+    struct data_header header;
+    struct records records;
+    size_t payload_len;
+
+    data_header_decode(datagram->bytes, &header);
+    struct recv_session *session = find_session(rx, header.receiver_index);
+    if (!session)
+        return DROP_UNKNOWN_INDEX;
+    bool is_newest = header.counter >= session->replay.next;
+    enum drop_reason verdict = session_open(session, datagram->bytes, datagram->len, now_ns, &payload_len);
+    if (verdict != DROP_COUNT)
+        return verdict;
+
+    activity_note(&rx->activity->received_ns, now_ns);
+    if (is_newest)
+        accept_endpoint(rx, session, datagram, now_ns);
+    if (!records_decode(&records, datagram->bytes + WIRE_DATA_HEADER_LEN, payload_len))
+        return DROP_BAD_RECORD;
+    for (size_t i = 0; i < records.n; i++) {
+        verdict = take_record(rx, &records.at[i], datagram, now_ns);
+        if (verdict != DROP_COUNT)
+            count_drop(rx->counters, verdict);
+    }
+    return DROP_COUNT;
+}
+
+static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct udp_datagram *datagram, uint64_t now_ns)
+{
+    const struct endpoint *from = &datagram->endpoint;
+
+    if (!session->is_confirmed) {
+        session->is_confirmed = true;
+        report(rx, &(struct report){.kind = REPORT_CONFIRMED, .local_index = session->local_index, .endpoint = *from});
+        return;
+    }
+    if (session->local_index != rx->current_index || (rx->has_endpoint && endpoint_matches(&rx->endpoint, from)))
+        return;
+    if (!endpoint_equal(&rx->moved_to, from)) {
+        rx->moved_to = *from;
+        rx->moved_bytes = rx->moved_ns = 0;
+    }
+    rx->moved_bytes += datagram->len;
+    if (age_ns(now_ns, rx->moved_ns) < MOVED_EVERY_NS)
+        return;
+    if (hint(rx, &(struct report){.kind = REPORT_MOVED, .n_bytes = rx->moved_bytes, .endpoint = *from}, NULL, 0))
+        rx->moved_bytes = 0;
+    rx->moved_ns = now_ns;
+}
+
+// To tx: the only one that sends data messages.
+static bool send_record(struct rx *rx, const struct record_header *header, const uint8_t *body, size_t len)
+{
+    if (!ring_put(rx->records, header, sizeof *header, body, len))
+        return false;
+    rx->needs_tx = true;
+    return true;
+}
+
+static void take_token(struct rx *rx, enum report_kind kind, const struct record *record)
+{
+    struct report message = {.kind = kind};
+
+    memcpy(message.u.token, record->body, WIRE_TOKEN_LEN);
+    hint(rx, &message, NULL, 0); // a lost one is asked for again
+}
+
+static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns)
+{
+    struct data_header header;
+
+    switch (record->type) {
+    case RECORD_FRAME:
+        if (record->flags)
+            return DROP_BAD_RECORD; // no feature that would allow it was agreed upon
+        deliver(rx, record->body, record->len, now_ns);
+        break;
+    case RECORD_FRAGMENT:
+        take_fragment(rx, record, datagram, now_ns);
+        break;
+    case RECORD_PROBE:
+        send_record(rx, &(struct record_header){.type = RECORD_PROBE_ANSWER, .has_to = true, .to = datagram->endpoint}, record->body,
+                    WIRE_TOKEN_LEN);
+        break;
+    case RECORD_ECHO:
+        send_record(rx, &(struct record_header){.type = RECORD_ECHO_ANSWER}, record->body, WIRE_TOKEN_LEN);
+        break;
+    case RECORD_PROBE_ANSWER:
+        take_token(rx, REPORT_PROBE_ANSWER, record);
+        break;
+    case RECORD_ECHO_ANSWER:
+        take_token(rx, REPORT_ECHO_ANSWER, record);
+        break;
+    case RECORD_GOODBYE:
+        data_header_decode(datagram->bytes, &header);
+        hint(rx, &(struct report){.kind = REPORT_GOODBYE, .local_index = header.receiver_index}, NULL, 0);
+        break;
+    case RECORD_PATH_REPORT:
+        break;           // of no use until this end sends probes of different sizes
+    case RECORD_SEGMENT: // was not agreed upon either
+    case RECORD_TYPE_COUNT:
+        return DROP_BAD_RECORD;
+    }
+    return DROP_COUNT;
+}
+
+static void take_fragment(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns)
+{
+    struct data_header header;
+    size_t len;
+
+    data_header_decode(datagram->bytes, &header);
+    const struct fragment fragment = {
+        .receiver_index = header.receiver_index,
+        .counter = header.counter,
+        .size = record->size,
+        .index = record->index,
+        .count = record->extra,
+        .body = record->body,
+        .len = record->len,
+    };
+    const uint8_t *frame = reassembly_add(rx->reassembly, &fragment, now_ns, rx->counters, &len);
+    if (!frame)
+        return;
+    count_traffic(rx->counters, COUNT_RX_REASSEMBLED_FRAMES, 1);
+    deliver(rx, frame, len, now_ns);
+    flush(rx, now_ns); // the frame's memory is lent until the next fragment only
+}
+
+static enum drop_reason check_frame(const struct rx *rx, const struct frame_view *view)
+{
+    if (frame_is_link_local_control(view))
+        return DROP_LINK_LOCAL_CONTROL;
+    return view->len > frame_max_len(rx->tap_mtu, view->n_tags) ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
+}
+
+static void answer_peer(struct rx *rx)
+{
+    static const struct record_header header = {.type = RECORD_FRAME};
+    size_t len;
+
+    while ((len = shortcut_next(rx->shortcut, rx->shortcut_room, FRAME_MAX)) > 0)
+        if (!send_record(rx, &header, rx->shortcut_room, len))
+            count_drop(rx->counters, DROP_RING_FULL);
+}
+
+static void deliver(struct rx *rx, const uint8_t *frame, size_t len, uint64_t now_ns)
+{
+    struct frame_view view;
+    enum drop_reason verdict = frame_parse(&view, frame, len) ? check_frame(rx, &view) : DROP_FRAME_TOO_SHORT;
+
+    if (verdict != DROP_COUNT) {
+        count_drop(rx->counters, verdict);
+        return;
+    }
+    count_traffic(rx->counters, COUNT_RX_FRAMES, 1);
+    count_traffic(rx->counters, COUNT_RX_BYTES, len);
+    enum shortcut_verdict taken = shortcut_handle(rx->shortcut, frame, len, true, now_ns);
+    answer_peer(rx);
+    if (taken == SHORTCUT_TAKEN)
+        return;
+    rx->out[rx->n_out++] = (struct tap_frame){.bytes = frame, .len = len};
+    if (rx->n_out == RX_BATCH)
+        flush(rx, now_ns);
+}
+
+static void flush(struct rx *rx, uint64_t now_ns)
+{
+    struct tap_out out = {.tap = rx->tap, .counters = rx->counters, .limit = &rx->write_failed};
+
+    tap_out_write(&out, rx->out, rx->n_out, now_ns);
+    rx->n_out = 0;
+}
+
+uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
+{
+    uint64_t shortcut_ns = shortcut_tick(rx->shortcut, now_ns);
+    uint64_t reassembly_ns = reassembly_expire(rx->reassembly, now_ns, rx->counters);
+
+    answer_peer(rx);
+    if (shortcut_ns == 0 || (reassembly_ns != 0 && reassembly_ns < shortcut_ns))
+        return reassembly_ns;
+    return shortcut_ns;
+}
