@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ipc: see ipc.h.
+ */
+#include "ipc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int ipc_pair(int fds[static 2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
+int ipc_send(int fd, const struct ipc_message *message)
+{
+    ssize_t sent;
+
+    do {
+        sent = send(fd, message, sizeof *message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : 0;
+}
+
+static bool is_address_valid(const struct addr *addr)
+{
+    return (addr->family == AF_INET || addr->family == AF_INET6) && addr->port != 0;
+}
+
+static bool is_valid(const struct ipc_message *message)
+{
+    if (message->kind == 0 || message->kind >= IPC_KIND_COUNT || message->n_addresses > PEER_ADDRESSES_MAX)
+        return false;
+    if (message->kind != IPC_ADDRESSES && message->n_addresses != 0)
+        return false;
+    for (uint32_t i = 0; i < message->n_addresses; i++)
+        if (!is_address_valid(&message->addresses[i]))
+            return false;
+    return true;
+}
+
+int ipc_receive(int fd, struct ipc_message *message)
+{
+    ssize_t got;
+
+    do {
+        got = recv(fd, message, sizeof *message, MSG_TRUNC); // MSG_TRUNC: the real length of a longer one
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
+    if (got == 0)
+        return -EPIPE;
+    return got == (ssize_t)sizeof *message && is_valid(message) ? 1 : -EBADMSG;
+}

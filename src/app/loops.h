@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/*
+ * loops: the tx and rx threads: a libuv loop each, which waits for its descriptors, its deadline, or a word from another thread, and then
+ * runs its pipeline. All that is decided here is when.
+ */
+#ifndef ETHERCORD_APP_LOOPS_H
+#define ETHERCORD_APP_LOOPS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "ethercord/node.h"
+
+struct loop {
+    struct node *node;
+    uv_loop_t uv;
+    uv_thread_t thread;
+    uv_async_t wake;
+    uv_timer_t timer;
+    uv_poll_t tap;    // tx
+    uv_poll_t udp[2]; // rx: readable; tx: writable, while it is blocked
+    bool has_udp[2];
+    bool is_polling_tap; // starting a handle again costs a system call
+    int polling_udp;     // tx: which one, -1 = none
+    atomic_bool is_stopping;
+    atomic_bool is_tap_gone; // tx; main looks at it when woken
+};
+
+// Prepare on the main thread, then run; 0 or negative errno. tx_loop_…: TAP to UDP, rx_loop_…: UDP to TAP.
+int tx_loop_start(struct loop *loop, struct node *node);
+int rx_loop_start(struct loop *loop, struct node *node);
+// From any thread.
+void loop_wake(struct loop *loop);
+// From main: what was ordered before is still done; returns when the thread has ended.
+void loop_stop(struct loop *loop);
+
+#endif

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * main: gets libsodium ready and hands the command line over.
+ */
+#include <sodium.h>
+#include <stdio.h>
+
+#include "commands.h"
+
+int main(int argc, char **argv)
+{
+    if (sodium_init() < 0) {
+        fprintf(stderr, "ethercord: libsodium can't be initialized; is there a source of randomness?\n");
+        return CODE_FAILED;
+    }
+    return commands_dispatch(argc, argv);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * monitor: see monitor.h. One libuv loop; a name is looked up in libuv's thread pool, so that a dead resolver holds nothing up.
+ */
+#include "monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <uv.h>
+
+#include "ethercord/log.h"
+#include "ipc.h"
+#include "options.h"
+
+enum { STOP_MS = 3000 }; // how long a worker may take to end
+
+struct monitor {
+    const struct config *config;
+    pid_t worker;
+    int ipc_fd;
+    uv_loop_t uv;
+    uv_poll_t ipc;
+    uv_signal_t signals[4];
+    uv_timer_t timer;
+    uv_getaddrinfo_t lookup;
+    bool is_looking_up;
+    bool is_stopping;
+    bool has_ended;
+    int exit_code;
+};
+
+/* ---- names ---- */
+
+static void answer_lookup(struct monitor *monitor, const struct addrinfo *list)
+{
+    struct ipc_message message = {.kind = IPC_ADDRESSES};
+
+    for (; list && message.n_addresses < PEER_ADDRESSES_MAX; list = list->ai_next)
+        if (addr_from_sockaddr(&message.addresses[message.n_addresses], list->ai_addr, list->ai_addrlen))
+            message.n_addresses++;
+    if (!monitor->has_ended)
+        ipc_send(monitor->ipc_fd, &message); // a worker that does not read asks again
+}
+
+static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *list)
+{
+    struct monitor *monitor = lookup->data;
+
+    monitor->is_looking_up = false;
+    if (status < 0 && status != UV_ECANCELED)
+        log_warning("can't resolve Endpoint '%s': %s; trying again", monitor->config->peer.endpoint_host, uv_strerror(status));
+    answer_lookup(monitor, status < 0 ? NULL : list);
+    uv_freeaddrinfo(list);
+}
+
+static void look_up(struct monitor *monitor)
+{
+    const struct peer_settings *peer = &monitor->config->peer;
+    struct addrinfo hints = {.ai_family = monitor->config->udp.family, .ai_socktype = SOCK_DGRAM};
+    char port[8];
+
+    if (!peer->has_endpoint || monitor->is_looking_up) // one at a time, whatever the worker asks
+        return;
+    snprintf(port, sizeof port, "%u", peer->endpoint_port);
+    monitor->lookup.data = monitor;
+    monitor->is_looking_up = uv_getaddrinfo(&monitor->uv, &monitor->lookup, on_lookup, peer->endpoint_host, port, &hints) == 0;
+}
+
+/* ---- the worker ---- */
+
+static void on_stop_timeout(uv_timer_t *timer)
+{
+    struct monitor *monitor = timer->data;
+
+    log_error("the worker does not end: killing it");
+    kill(monitor->worker, SIGKILL);
+}
+
+static void stop(struct monitor *monitor)
+{
+    if (monitor->is_stopping || monitor->has_ended)
+        return;
+    monitor->is_stopping = true;
+    if (ipc_send(monitor->ipc_fd, &(struct ipc_message){.kind = IPC_STOP}))
+        kill(monitor->worker, SIGTERM);
+    uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
+}
+
+static void worker_ended(struct monitor *monitor, int status)
+{
+    monitor->has_ended = true;
+    if (WIFEXITED(status)) {
+        monitor->exit_code = WEXITSTATUS(status);
+    } else {
+        log_error("the worker was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        monitor->exit_code = CODE_FAILED;
+    }
+    uv_stop(&monitor->uv);
+}
+
+static void reap(struct monitor *monitor)
+{
+    int status;
+
+    if (!monitor->has_ended && waitpid(monitor->worker, &status, WNOHANG) == monitor->worker)
+        worker_ended(monitor, status);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct monitor *monitor = signal->data;
+
+    if (number == SIGCHLD)
+        reap(monitor);
+    else if (number == SIGHUP)
+        log_warning("SIGHUP: a new configuration takes effect at the next start; stop and start this instance");
+    else
+        stop(monitor);
+}
+
+static void on_ipc(uv_poll_t *poll, int status, int events)
+{
+    struct monitor *monitor = poll->data;
+    struct ipc_message message;
+    int got = status < 0 ? -EPIPE : 1;
+
+    (void)events;
+    while (got > 0 && (got = ipc_receive(monitor->ipc_fd, &message)) > 0)
+        if (message.kind == IPC_RESOLVE)
+            look_up(monitor);
+        else if (message.kind == IPC_READY)
+            log_info("running as instance '%s' on %s", monitor->config->name, monitor->config->tap.name);
+    if (got == -EPIPE)
+        uv_poll_stop(poll); // it is ending; SIGCHLD follows
+}
+
+static int start(struct monitor *monitor)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    int error;
+
+    if ((error = uv_loop_init(&monitor->uv)) || (error = uv_timer_init(&monitor->uv, &monitor->timer)) ||
+        (error = uv_poll_init(&monitor->uv, &monitor->ipc, monitor->ipc_fd)))
+        return error;
+    monitor->timer.data = monitor->ipc.data = monitor;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if ((error = uv_signal_init(&monitor->uv, &monitor->signals[i])))
+            return error;
+        monitor->signals[i].data = monitor;
+        if ((error = uv_signal_start(&monitor->signals[i], on_signal, numbers[i])))
+            return error;
+    }
+    return uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
+}
+
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd)
+{
+    struct monitor monitor = {.config = config, .worker = worker, .ipc_fd = ipc_fd, .exit_code = CODE_FAILED};
+    int error = start(&monitor);
+
+    if (error) {
+        log_error("can't start the monitor: %s", uv_strerror(error));
+        kill(worker, SIGTERM);
+        waitpid(worker, NULL, 0);
+        return CODE_FAILED;
+    }
+    reap(&monitor); // it may have ended before the signal handler was there
+    if (!monitor.has_ended)
+        uv_run(&monitor.uv, UV_RUN_DEFAULT);
+    return monitor.exit_code; // the process ends now: a lookup that still hangs must not hold it up
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/*
+ * monitor: the small privileged parent. It resolves names for the worker, passes on the signal to stop, and cleans up after it.
+ */
+#ifndef ETHERCORD_APP_MONITOR_H
+#define ETHERCORD_APP_MONITOR_H
+
+#include <sys/types.h>
+
+#include "config.h"
+
+// In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd);
+
+#endif

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+/*
+ * run: the daemon from start to end, as a list of stages: open everything that needs privileges, fork, let the worker work and the
+ * monitor watch, and undo what was done to the system.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "confine.h"
+#include "control.h"
+#include "ethercord/log.h"
+#include "ipc.h"
+#include "link.h"
+#include "monitor.h"
+#include "worker.h"
+
+struct stages {
+    struct config *config;
+    const char *run_dir;
+    struct worker_devices devices;
+    struct link link;
+    char control_path[CONTROL_PATH_CAP];
+    int monitor_fd;
+};
+
+static const char *tap_advice(int error)
+{
+    switch (error) {
+    case -EBUSY:
+        return "it exists already and somebody else uses it; choose another [Tap] Name, or stop that program";
+    case -EPERM:
+    case -EACCES:
+        return "no permission; run ethercord as root, or make the TAP beforehand for this user (ip tuntap add mode tap user NAME)";
+    case -ENOENT:
+    case -ENODEV:
+        return "there is no /dev/net/tun; load the module (modprobe tun), or give the container --device /dev/net/tun";
+    case -EINVAL:
+        return "an interface of that name exists and is no TAP; choose another [Tap] Name";
+    default:
+        return strerror(-error);
+    }
+}
+
+static bool open_tap(struct stages *stages)
+{
+    struct tap_settings *settings = &stages->config->tap;
+    int error = tap_open(&stages->devices.tap, settings->name);
+
+    if (!error)
+        error = tap_get_mac_address(&stages->devices.tap, &stages->devices.tap_mac);
+    if (error)
+        log_error("can't open the TAP %s: %s", settings->name, tap_advice(error));
+    return !error;
+}
+
+static bool report_udp(const struct udp_options *options, int error)
+{
+    const char *advice = strerror(-error);
+
+    if (error == -EADDRINUSE)
+        advice = "the port is in use; choose another ListenPort, or stop the program that has it (ss -ulpn)";
+    else if (error == -EADDRNOTAVAIL)
+        advice = "no interface has the address in SourceAddress";
+    else if (error == -ENODEV)
+        advice = "there is no such interface; see BindInterface";
+    else if (error == -EPERM)
+        advice = "no permission; FwMark and BindInterface need root";
+    log_error("can't listen on UDP port %u: %s", options->port, advice);
+    return false;
+}
+
+static bool open_udp(struct stages *stages)
+{
+    struct udp_options options = stages->config->udp;
+    uint16_t wanted = options.family;
+    int error = 0;
+
+    for (int i = 0; i < 2; i++) {
+        struct udp *udp = &stages->devices.udp[i];
+        options.family = i ? AF_INET6 : AF_INET;
+        *udp = (struct udp){.family = AF_UNSPEC, .fd = -1};
+        if (wanted != AF_UNSPEC && wanted != options.family)
+            continue;
+        error = udp_open(udp, &options);
+        if (error == -EAFNOSUPPORT && i && wanted == AF_UNSPEC) { // a kernel without IPv6
+            *udp = (struct udp){.family = AF_UNSPEC, .fd = -1};
+            continue;
+        }
+        if (error)
+            return report_udp(&options, error);
+        options.port = udp_port(udp); // ListenPort = 0: both sockets on the same one
+    }
+    return true;
+}
+
+static bool open_control(struct stages *stages)
+{
+    char text[300];
+
+    stages->devices.control_fd = control_open(stages->run_dir, stages->config->name, stages->control_path, text, sizeof text);
+    if (stages->devices.control_fd < 0)
+        log_error("%s", text);
+    return stages->devices.control_fd >= 0;
+}
+
+static bool set_link_up(struct stages *stages)
+{
+    const struct tap_settings *tap = &stages->config->tap;
+    struct link_settings settings = {
+        .name = tap->name, .mtu = tap->mtu, .bridge = tap->bridge, .addresses = tap->addresses, .n_addresses = tap->n_addresses};
+    char text[300];
+
+    if (link_set_up(&stages->link, &settings, text, sizeof text) < 0) {
+        log_error("%s", text);
+        return false;
+    }
+    if (text[0])
+        log_warning("%s", text);
+    return true;
+}
+
+// Forks. Returns the exit code in both processes.
+static int run_both(struct stages *stages)
+{
+    int fds[2];
+    int error = ipc_pair(fds);
+    pid_t worker = error ? -1 : fork();
+
+    if (worker < 0) {
+        log_error("can't start the worker: %s", strerror(error ? -error : errno));
+        return CODE_FAILED;
+    }
+    if (worker == 0) {
+        close(fds[0]);
+        rtnl_close(&stages->link.rtnl);
+        stages->devices.ipc_fd = fds[1];
+        _exit(worker_main(stages->config, &stages->devices));
+    }
+    close(fds[1]);
+    close(stages->devices.control_fd);
+    config_wipe_secrets(stages->config);
+    tap_close(&stages->devices.tap);
+    for (int i = 0; i < 2; i++)
+        if (stages->devices.udp[i].family != AF_UNSPEC)
+            udp_close(&stages->devices.udp[i]);
+    return monitor_main(stages->config, worker, fds[0]);
+}
+
+int app_run(struct config *config, const char *run_dir)
+{
+    struct stages stages = {.config = config, .run_dir = run_dir};
+    int code = CODE_FAILED;
+
+    log_set_level(config->log_level);
+    log_set_name(config->name);
+    if (confine_monitor() < 0)
+        log_warning("core dumps can't be switched off");
+    if (open_control(&stages)) {
+        if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
+            code = run_both(&stages);
+            int error = link_undo(&stages.link);
+            if (error)
+                log_warning("can't put %s back as it was: %s", config->tap.name, strerror(-error));
+        }
+        unlink(stages.control_path);
+    }
+    if (code == CODE_DONE)
+        log_info("stopped");
+    return code;
+}

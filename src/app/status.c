@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/*
+ * status: see status.h. Ages are seconds, sizes bytes; what is not known is null.
+ */
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "ethercord/clock.h"
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / (double)NS_PER_S;
+}
+
+static json_t *age_or_null(uint64_t now_ns, uint64_t then_ns)
+{
+    return then_ns ? json_real(seconds(age_ns(now_ns, then_ns))) : json_null();
+}
+
+static json_t *cidr_list(const struct cidr *cidrs, size_t n)
+{
+    json_t *list = json_array();
+    char text[CIDR_TEXT_CAP];
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(cidr_format(&cidrs[i], text)));
+    return list;
+}
+
+static json_t *tap_object(const struct node *node, const struct status_facts *facts)
+{
+    const struct tap_settings *tap = &facts->config->tap;
+    bool is_on = !node->is_carrier_peer_up || atomic_load_explicit(&node->is_peer_up, memory_order_relaxed);
+    char text[MAC_TEXT_CAP];
+
+    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
+                     mac_format(&facts->tap_mac, text), "bridge", tap->bridge[0] ? tap->bridge : NULL, "carrier_mode",
+                     tap->carrier == TAP_CARRIER_PEER_UP ? "peer-up" : "always", "carrier", is_on);
+}
+
+static json_t *shortcut_object(const struct status_facts *facts)
+{
+    const struct shortcut_config *shortcut = &facts->config->shortcut;
+    char text[MAC_TEXT_CAP];
+
+    return json_pack("{s:o, s:s, s:s, s:I}", "addresses", cidr_list(shortcut->addresses, shortcut->n_addresses), "mac_address",
+                     mac_format(&shortcut->mac, text), "answer", shortcut->answer == SHORTCUT_ANSWER_PEER_UP ? "peer-up" : "always",
+                     "conflicts", (json_int_t)facts->n_conflicts);
+}
+
+const char *status_reason(const struct peer *peer, uint64_t now_ns, char *text, size_t cap)
+{
+    double since = seconds(age_ns(now_ns, peer->since_ns));
+    char to[ADDR_TEXT_CAP];
+
+    switch (peer->reason) {
+    case PEER_REASON_STARTING:
+        snprintf(text, cap, "starting");
+        break;
+    case PEER_REASON_NO_ENDPOINT:
+        snprintf(text, cap, "waiting for the peer to call: no Endpoint is configured here");
+        break;
+    case PEER_REASON_UNRESOLVED:
+        snprintf(text, cap, "the name in Endpoint has no address; trying again");
+        break;
+    case PEER_REASON_NO_ANSWER:
+        snprintf(text, cap, "no answer to %u initiations, the last to %s", peer->n_attempts, addr_format(&peer->pending.to.remote, to));
+        break;
+    case PEER_REASON_SILENT:
+        snprintf(text, cap, "nothing heard from the peer any more");
+        break;
+    case PEER_REASON_GOODBYE:
+        snprintf(text, cap, "the peer said goodbye");
+        break;
+    case PEER_REASON_EXPIRED:
+        snprintf(text, cap, "the keys reached the end of their life and no new handshake succeeded");
+        break;
+    case PEER_REASON_CLOCK:
+        snprintf(text, cap, "refused: the peer's clock is %.1f s behind its last handshake", seconds(peer->clock_behind_ns));
+        break;
+    case PEER_REASON_UP:
+        snprintf(text, cap, "up for %.0f s", since);
+        break;
+    case PEER_REASON_COUNT:
+        abort();
+    }
+    return text;
+}
+
+static void set_traffic(json_t *object, const struct counters *counters)
+{
+    static const enum traffic_counter shown[] = {COUNT_RX_FRAMES, COUNT_TX_FRAMES, COUNT_RX_BYTES, COUNT_TX_BYTES};
+
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        json_object_set_new(object, traffic_name(shown[i]), json_integer((json_int_t)counters->traffic[shown[i]]));
+}
+
+static json_t *peer_object(const struct peer *peer, const struct counters *counters, uint64_t now_ns)
+{
+    static const char *const states[PEER_STATE_COUNT] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
+    char endpoint[ADDR_TEXT_CAP], reason[200], key[KEY_TEXT_CAP];
+
+    key_encode(key, peer->config.public_key);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:f, s:s?, s:s?, s:o, s:o, s:i, s:o, s:o}", "name", peer->config.name, "public_key",
+                               key, "state", states[peer_state(peer)], "reason", status_reason(peer, now_ns, reason, sizeof reason),
+                               "since_s", seconds(age_ns(now_ns, peer->since_ns)), "endpoint",
+                               peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : NULL, "cipher",
+                               peer->current.is_used ? cipher_name(peer->current.cipher) : NULL, "last_handshake_age_s",
+                               age_or_null(now_ns, peer->current.born_ns), "rtt_ms",
+                               peer->rtt_ns ? json_real(seconds(peer->rtt_ns) * 1000) : json_null(), "path_mtu", (int)peer->config.path_mtu,
+                               "far_tap_mtu", peer->current.is_used ? json_integer(peer->current.far_tap_mtu) : json_null(),
+                               "clock_behind_s", peer->clock_behind_ns ? json_real(seconds(peer->clock_behind_ns)) : json_null());
+    if (object)
+        set_traffic(object, counters);
+    return object;
+}
+
+static json_t *drops_object(const struct counters *counters)
+{
+    json_t *object = json_object();
+
+    for (int i = 0; i < DROP_COUNT; i++)
+        json_object_set_new(object, drop_name((enum drop_reason)i), json_integer((json_int_t)counters->drops[i]));
+    return object;
+}
+
+static json_t *counters_object(const struct counters *counters)
+{
+    json_t *object = json_object();
+
+    for (int i = 0; i < COUNT_COUNT; i++)
+        json_object_set_new(object, traffic_name((enum traffic_counter)i), json_integer((json_int_t)counters->traffic[i]));
+    return object;
+}
+
+json_t *status_build(const struct node *node, const struct status_facts *facts, uint64_t now_ns)
+{
+    struct counters counters;
+    const struct peer *peer = node_peer(node);
+    json_t *peers = json_array();
+    char key[KEY_TEXT_CAP];
+
+    memset(&counters, 0, sizeof counters);
+    node_count(node, &counters);
+    key_encode(key, facts->config->public_key);
+    if (peer)
+        json_array_append_new(peers, peer_object(peer, &counters, now_ns));
+    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name", facts->config->name, "version",
+                     ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)), "public_key", key,
+                     "listen_port", (int)facts->listen_port, "tap", tap_object(node, facts), "shortcut", shortcut_object(facts), "peers",
+                     peers, "drops", drops_object(&counters), "counters", counters_object(&counters));
+}

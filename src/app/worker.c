@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+/*
+ * worker: the stages, in this order: give up privileges (before the first thread: on Linux they are per thread), make the node, start
+ * its threads, run the main loop until the monitor says stop (or is gone), say goodbye, end the threads.
+ */
+#include "worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "control.h"
+#include "ethercord/clock.h"
+#include "ethercord/log.h"
+#include "ethercord/node.h"
+#include "ipc.h"
+#include "loops.h"
+#include "options.h"
+#include "status.h"
+
+struct worker {
+    struct config *config;
+    struct worker_devices *devices;
+    struct node node;
+    struct loop tx, rx;
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t timer;
+    uv_poll_t ipc;
+    uv_signal_t sigterm;
+    struct control control;
+    struct status_facts facts;
+    bool is_stopping;
+    bool has_failed;
+    struct log_limit conflict_limit, peer_limit;
+};
+
+static void main_turn(struct worker *worker);
+
+/* ---- hooks of the node ---- */
+
+static void fill_random(void *ctx, void *out, size_t len)
+{
+    (void)ctx;
+    randombytes_buf(out, len);
+}
+
+static void on_wake_node(void *ctx, enum node_thread thread)
+{
+    struct worker *worker = ctx;
+
+    if (thread == NODE_MAIN)
+        uv_async_send(&worker->wake);
+    else
+        loop_wake(thread == NODE_TX ? &worker->tx : &worker->rx);
+}
+
+static void tell(struct worker *worker, enum ipc_kind kind)
+{
+    int error = ipc_send(worker->devices->ipc_fd, &(struct ipc_message){.kind = kind});
+
+    if (error)
+        log_debug("can't reach the monitor: %s", strerror(-error));
+}
+
+static void log_peer(struct worker *worker)
+{
+    const struct peer *peer = node_peer(&worker->node);
+    uint64_t now_ns = now_boot_ns();
+    char endpoint[ADDR_TEXT_CAP], reason[200];
+
+    if (peer->is_up)
+        log_info("peer %s is up: %s, %s", peer->config.name,
+                 peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : "endpoint not known yet",
+                 cipher_name(peer->current.cipher));
+    else
+        log_warning("peer %s is down: %s", peer->config.name, status_reason(peer, now_ns, reason, sizeof reason));
+}
+
+static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)
+{
+    char address[CIDR_TEXT_CAP], mac[MAC_TEXT_CAP];
+
+    worker->facts.n_conflicts++;
+    log_limited(&worker->conflict_limit, now_boot_ns(), LOG_LEVEL_WARNING,
+                "address conflict: %s uses the shortcut's address %s too; give one of the two another address",
+                mac_format(&conflict->mac, mac), cidr_format(&conflict->address, address));
+}
+
+static void on_event(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict)
+{
+    struct worker *worker = ctx;
+
+    switch (event) {
+    case HANDSHAKE_PEER_UP:
+    case HANDSHAKE_PEER_DOWN:
+        log_peer(worker);
+        break;
+    case HANDSHAKE_RESOLVE:
+        tell(worker, IPC_RESOLVE);
+        break;
+    case HANDSHAKE_CONFLICT:
+        log_conflict(worker, conflict);
+        break;
+    }
+}
+
+/* ---- the main loop ---- */
+
+static void stop(struct worker *worker)
+{
+    if (worker->is_stopping)
+        return;
+    worker->is_stopping = true;
+    uv_stop(&worker->uv);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    main_turn(wake->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    main_turn(timer->data);
+}
+
+static void on_sigterm(uv_signal_t *signal, int number)
+{
+    (void)number;
+    stop(signal->data); // the monitor died, or somebody means us
+}
+
+static void on_ipc(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+    struct ipc_message message;
+    int got = status < 0 ? -EPIPE : 1;
+
+    (void)events;
+    while (got > 0 && (got = ipc_receive(worker->devices->ipc_fd, &message)) > 0) {
+        if (message.kind == IPC_STOP)
+            stop(worker);
+        else if (message.kind == IPC_ADDRESSES)
+            node_set_addresses(&worker->node, message.addresses, message.n_addresses, now_boot_ns());
+    }
+    if (got < 0) {
+        log_error("the monitor is gone: stopping");
+        worker->has_failed = true;
+        stop(worker);
+    } else {
+        main_turn(worker);
+    }
+}
+
+static void main_turn(struct worker *worker)
+{
+    uint64_t now_ns = now_boot_ns();
+    uint64_t deadline_ns = node_run_main(&worker->node, now_ns, now_wall_ns());
+    uint64_t wait_ms = deadline_ns <= now_ns ? 0 : (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+    if (atomic_load(&worker->tx.is_tap_gone) && !worker->is_stopping) {
+        log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
+        tell(worker, IPC_TAP_GONE);
+        worker->has_failed = true;
+        stop(worker);
+        return;
+    }
+    uv_timer_start(&worker->timer, on_timer, wait_ms, 0);
+}
+
+static json_t *build_status(void *ctx)
+{
+    struct worker *worker = ctx;
+
+    return status_build(&worker->node, &worker->facts, now_boot_ns());
+}
+
+/* ---- stages ---- */
+
+static void fill_peer(struct peer_config *peer, const struct peer_settings *settings)
+{
+    memcpy(peer->name, settings->name, sizeof peer->name);
+    memcpy(peer->public_key, settings->public_key, NOISE_KEY_LEN);
+    memcpy(peer->psk, settings->psk, NOISE_KEY_LEN);
+    peer->path_mtu = settings->path_mtu;
+    peer->has_endpoint_name = settings->has_endpoint;
+    timing_default(&peer->timing);
+    peer->timing.persistent_keepalive_ns = settings->persistent_keepalive_s * NS_PER_S;
+    session_limits_default(&peer->limits);
+}
+
+static int make_node(struct worker *worker)
+{
+    const struct config *config = worker->config;
+    struct worker_devices *devices = worker->devices;
+    struct node_hooks hooks = {.ctx = worker, .wake = on_wake_node, .event = on_event, .random = {.fill = fill_random}};
+    struct node_config node_config = {
+        .has_peer = config->peer.is_present,
+        .shortcut = config->shortcut,
+        .is_carrier_peer_up = config->tap.carrier == TAP_CARRIER_PEER_UP,
+        .self = {.ciphers = config->ciphers, .tap_mtu = config->tap.mtu},
+    };
+
+    memcpy(node_config.self.static_private, config->private_key, NOISE_KEY_LEN);
+    memcpy(node_config.self.static_public, config->public_key, NOISE_KEY_LEN);
+    node_config.shortcut.has_tap_mac = config->tap.bridge[0] == '\0';
+    node_config.shortcut.tap_mac = devices->tap_mac;
+    fill_peer(&node_config.peer, &config->peer);
+    int error = node_init(&worker->node, &node_config, &(struct node_devices){&devices->tap, devices->udp}, &hooks, now_boot_ns());
+    sodium_memzero(&node_config, sizeof node_config);
+    config_wipe_secrets(worker->config);
+    return error;
+}
+
+static int make_loop(struct worker *worker)
+{
+    int error;
+
+    if ((error = uv_loop_init(&worker->uv)) || (error = uv_async_init(&worker->uv, &worker->wake, on_wake)) ||
+        (error = uv_timer_init(&worker->uv, &worker->timer)) ||
+        (error = uv_poll_init(&worker->uv, &worker->ipc, worker->devices->ipc_fd)) ||
+        (error = uv_signal_init(&worker->uv, &worker->sigterm)))
+        return error;
+    worker->wake.data = worker->timer.data = worker->ipc.data = worker->sigterm.data = worker;
+    worker->control.build = build_status;
+    worker->control.ctx = worker;
+    if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
+        return error;
+    return control_start(&worker->control, &worker->uv, worker->devices->control_fd);
+}
+
+static int start_threads(struct worker *worker)
+{
+    int error = rx_loop_start(&worker->rx, &worker->node);
+
+    if (!error && (error = tx_loop_start(&worker->tx, &worker->node)))
+        loop_stop(&worker->rx);
+    return error;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void run(struct worker *worker)
+{
+    node_start(&worker->node, now_boot_ns());
+    tell(worker, IPC_READY);
+    main_turn(worker);
+    if (!worker->is_stopping)
+        uv_run(&worker->uv, UV_RUN_DEFAULT);
+
+    node_stop(&worker->node, now_boot_ns(), now_wall_ns());
+    loop_stop(&worker->tx); // carries out what it was ordered: the goodbye
+    loop_stop(&worker->rx);
+}
+
+static void tear_down(struct worker *worker)
+{
+    control_stop(&worker->control);
+    uv_run(&worker->uv, UV_RUN_NOWAIT); // clients that are being served
+    uv_walk(&worker->uv, close_handle, NULL);
+    uv_run(&worker->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->uv);
+    node_deinit(&worker->node);
+    tap_close(&worker->devices->tap);
+    for (int i = 0; i < 2; i++)
+        if (worker->devices->udp[i].family != AF_UNSPEC)
+            udp_close(&worker->devices->udp[i]);
+}
+
+static struct status_facts facts_of(const struct config *config, const struct worker_devices *devices)
+{
+    const struct udp *udp = &devices->udp[devices->udp[0].family == AF_UNSPEC];
+
+    return (struct status_facts){
+        .config = config,
+        .tap_mac = devices->tap_mac,
+        .listen_port = udp_port(udp),
+        .started_ns = now_boot_ns(),
+        .pid = getpid(),
+    };
+}
+
+int worker_main(struct config *config, struct worker_devices *devices)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    char text[256];
+    int error;
+
+    signal(SIGINT, SIG_IGN); // Ctrl-C goes to the whole group; the monitor says when to stop
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    if (confine_worker(config->user, text, sizeof text) < 0) {
+        log_error("%s", text);
+        return CODE_FAILED;
+    }
+    if (text[0])
+        log_warning("%s", text);
+    if (!worker) {
+        log_error("out of memory");
+        return CODE_FAILED;
+    }
+    worker->config = config;
+    worker->devices = devices;
+    worker->facts = facts_of(config, devices);
+    if ((error = make_node(worker)) || (error = make_loop(worker)) || (error = start_threads(worker))) {
+        log_error("can't start the worker: %s%s", strerror(-error), error == -EPERM ? "; keys need locked memory: see ulimit -l" : "");
+        return CODE_FAILED;
+    }
+    run(worker);
+    bool has_failed = worker->has_failed;
+    tear_down(worker);
+    free(worker);
+    return has_failed ? CODE_FAILED : CODE_DONE;
+}

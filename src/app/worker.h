@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/*
+ * worker: the process that does the work, without any privilege: three threads around one node.
+ */
+#ifndef ETHERCORD_APP_WORKER_H
+#define ETHERCORD_APP_WORKER_H
+
+#include "config.h"
+#include "ethercord/tap.h"
+#include "ethercord/udp.h"
+
+// What the monitor opened.
+struct worker_devices {
+    struct tap tap;
+    struct udp udp[2]; // IPv4, IPv6
+    struct mac_address tap_mac;
+    int control_fd;
+    int ipc_fd;
+};
+
+// In the child, right after the fork. Wipes the secrets in `config`. Returns the exit code.
+int worker_main(struct config *config, struct worker_devices *devices);
+
+#endif
