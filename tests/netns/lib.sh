@@ -1,0 +1,408 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# lib: two bridged sites in network namespaces of their own, for the tests and the demo.
+#
+#     hA           nsA                              nsB           hB
+#   +------+     +---------------------+          +---------------------+     +------+
+#   | eth0 +-----+ port0               |          |               port0 +-----+ eth0 |
+#   +------+     |   br0 -- cord0      |          |      cord0 -- br0   |     +------+
+#                |            |        | underlay |        |            |
+#                |        ethercord  wan0 ====== wan0  ethercord        |
+#                +---------------------+          +---------------------+
+#
+#   hosts      hA 10.9.0.1/24 fd00:9::1/64        hB 10.9.0.2/24 fd00:9::2/64
+#   shortcuts  A  10.9.0.251  fd00:9::251         B  10.9.0.252  fd00:9::252
+#   underlay   A  192.0.2.1 or 2001:db8::1        B  192.0.2.2 or 2001:db8::2      (MTU 1500)
+#
+# A script sources this file, calls net_up, node_start A and node_start B, checks, and ends with plan. Output is TAP (Test Anything
+# Protocol). Names of namespaces carry the process id, so scripts may run side by side. Whatever a script leaves behind goes away with
+# it, also when it is interrupted: only processes inside its own namespaces are ended.
+
+if [[ $(id -u) != 0 ]]; then
+    echo "1..0 # SKIP needs root (network namespaces, TAP devices)"
+    exit 0
+fi
+
+NETNS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ETHERCORD=$(realpath -- "${ETHERCORD:-$NETNS_DIR/../../build/ethercord}")
+if [[ ! -x $ETHERCORD ]]; then
+    echo "Bail out! no binary at $ETHERCORD: run make first, or set ETHERCORD"
+    exit 1
+fi
+# Debian's own interpreter: it is the one that has scapy, and whatever else stands first on PATH is not wanted here.
+PYTHON=${PYTHON:-/usr/bin/python3}
+export PYTHONDONTWRITEBYTECODE=1
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/ethercord-test.XXXXXX")
+NS_PREFIX="ec-$$-"
+declare -A NODE_PID=() # A and B: process id of the daemon in the foreground
+declare -a NS_MADE=()
+FOREGROUND_PID=
+UNDERLAY=4   # IP version of the underlay
+BRIDGED=yes  # cord0 is a port of br0
+INNER6=no    # hosts have IPv6
+INNER_MTU=1500
+SLACK=0 # what the MTU of hosts and bridge ports is larger than that of the TAPs: a bridge passes 4 to 8 bytes more than the MTU says
+
+# ---- namespaces -------------------------------------------------------------------------------------------------------------------
+
+# ns NAME: the real name of namespace hA, nsA, nsB or hB.
+ns() { printf '%s%s' "$NS_PREFIX" "$1"; }
+
+# in_ns NAME COMMAND…: runs it there.
+in_ns() {
+    local name=$1
+    shift
+    ip netns exec "$NS_PREFIX$name" "$@"
+}
+
+# ns_add NAME…: fresh namespaces that say nothing of their own: no IPv6, no netfilter on bridges.
+ns_add() {
+    local name
+    for name in "$@"; do
+        ip netns add "$NS_PREFIX$name" || return 1
+        NS_MADE+=("$name")
+        in_ns "$name" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+        # shellcheck disable=SC2016 # expands inside
+        in_ns "$name" sh -c 'for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e "$f" ] || echo 0 >"$f"; done'
+        in_ns "$name" ip link set lo up
+    done
+}
+
+# enable_ipv6 NAME DEVICE
+enable_ipv6() {
+    local conf=net.ipv6.conf.$2
+    in_ns "$1" sysctl -qw "$conf.accept_dad=0" "$conf.accept_ra=0" "$conf.router_solicitations=0" "$conf.disable_ipv6=0"
+}
+
+underlay_address() {
+    case $UNDERLAY$1 in
+        4A) echo 192.0.2.1 ;;
+        4B) echo 192.0.2.2 ;;
+        6A) echo 2001:db8::1 ;;
+        6B) echo 2001:db8::2 ;;
+    esac
+}
+
+# host_port ADDRESS PORT: as an Endpoint is written.
+host_port() {
+    if [[ $1 == *:* ]]; then echo "[$1]:$2"; else echo "$1:$2"; fi
+}
+
+# The two ends of the underlay know each other, so that nothing but the tunnel's own datagrams is on it.
+underlay_neighbours() {
+    in_ns nsA ip neighbour replace "$(underlay_address B)" lladdr "$(mac_of nsB wan0)" dev wan0 nud permanent
+    in_ns nsB ip neighbour replace "$(underlay_address A)" lladdr "$(mac_of nsA wan0)" dev wan0 nud permanent
+}
+
+site_up() {
+    local site=$1 number=$2
+    if [[ $BRIDGED == yes ]]; then
+        in_ns "ns$site" ip link add br0 type bridge mcast_snooping 0 forward_delay 0
+        in_ns "ns$site" ip link set port0 mtu $((INNER_MTU + SLACK)) master br0 up
+        in_ns "ns$site" ip link set br0 up
+    else
+        in_ns "ns$site" ip link set port0 mtu "$INNER_MTU" up
+    fi
+    in_ns "h$site" ip link set eth0 mtu $((INNER_MTU + SLACK)) up
+    in_ns "h$site" ip address add "10.9.0.$number/24" dev eth0
+    if [[ $INNER6 == yes ]]; then
+        enable_ipv6 "h$site" eth0
+        in_ns "h$site" ip address add "fd00:9::$number/64" dev eth0 nodad
+    fi
+    in_ns "ns$site" ip link set wan0 up
+    if [[ $UNDERLAY == 6 ]]; then
+        enable_ipv6 "ns$site" wan0
+        in_ns "ns$site" ip address add "$(underlay_address "$site")/64" dev wan0 nodad
+    else
+        in_ns "ns$site" ip address add "$(underlay_address "$site")/24" dev wan0
+    fi
+}
+
+# net_up [underlay=4|6] [bridge=yes|no] [inner6=yes|no] [mtu=N] [slack=N]: builds the picture above, with fresh keys for both nodes.
+net_up() {
+    local option site
+    UNDERLAY=4 BRIDGED=yes INNER6=no INNER_MTU=1500 SLACK=0
+    for option in "$@"; do
+        case $option in
+            underlay=*) UNDERLAY=${option#*=} ;;
+            bridge=*) BRIDGED=${option#*=} ;;
+            inner6=*) INNER6=${option#*=} ;;
+            mtu=*) INNER_MTU=${option#*=} ;;
+            slack=*) SLACK=${option#*=} ;;
+            *) echo "Bail out! net_up: unknown option $option" && exit 1 ;;
+        esac
+    done
+    ns_add hA nsA nsB hB || exit 1
+    ip link add wan0 netns "$(ns nsA)" type veth peer name wan0 netns "$(ns nsB)"
+    ip link add eth0 netns "$(ns hA)" type veth peer name port0 netns "$(ns nsA)"
+    ip link add eth0 netns "$(ns hB)" type veth peer name port0 netns "$(ns nsB)"
+    site_up A 1
+    site_up B 2
+    underlay_neighbours
+    (umask 077 && "$ETHERCORD" genpsk >"$WORK/psk")
+    for site in A B; do
+        (umask 077 && "$ETHERCORD" genkey >"$WORK/$site.key")
+        "$ETHERCORD" pubkey <"$WORK/$site.key" >"$WORK/$site.pub"
+    done
+}
+
+# net_down: the daemons, then everything else inside the namespaces, then the namespaces.
+net_down() {
+    local name
+    node_stop A
+    node_stop B
+    for name in "${NS_MADE[@]}"; do
+        # Whatever runs in a namespace of ours was started by us.
+        # shellcheck disable=SC2046
+        kill -KILL $(ip netns pids "$NS_PREFIX$name" 2>/dev/null) 2>/dev/null
+        ip netns delete "$NS_PREFIX$name" 2>/dev/null
+    done
+    NS_MADE=()
+}
+
+cleanup() {
+    trap - EXIT INT TERM HUP
+    [[ -z $FOREGROUND_PID ]] || kill "$FOREGROUND_PID" 2>/dev/null
+    net_down
+    rm -rf -- "$WORK"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- nodes ------------------------------------------------------------------------------------------------------------------------
+
+other() { if [[ $1 == A ]]; then echo B; else echo A; fi; }
+
+# config_defaults SITE: one "Section.Key=Value" a line.
+config_defaults() {
+    local site=$1 far number=251
+    far=$(other "$site")
+    [[ $site == A ]] || number=252
+    echo "Node.PrivateKeyFile=$site.key"
+    echo "Node.ListenPort=36160"
+    echo "Tap.Name=cord0"
+    echo "Tap.MTU=$INNER_MTU"
+    [[ $BRIDGED == no ]] || echo "Tap.Bridge=br0"
+    if [[ $INNER6 == yes ]]; then
+        echo "Shortcut.Address=10.9.0.$number/24, fd00:9::$number/64"
+    else
+        echo "Shortcut.Address=10.9.0.$number/24"
+    fi
+    echo "Peer.PublicKey=$(<"$WORK/$far.pub")"
+    echo "Peer.PresharedKeyFile=psk"
+    echo "Peer.Endpoint=$(host_port "$(underlay_address "$far")" 36160)"
+}
+
+# config_format PEER-NAME: "Section.Key=Value" lines on stdin become a file; of two values for a key the later one counts, and an empty
+# one leaves the key out.
+config_format() {
+    awk -v peer="$1" '
+        { eq = index($0, "="); name = substr($0, 1, eq - 1); value[name] = substr($0, eq + 1)
+          if (!(name in seen)) { order[++n] = name; seen[name] = 1 } }
+        function section(title, prefix,   i, is_open) {
+            for (i = 1; i <= n; i++) {
+                if (index(order[i], prefix ".") != 1 || value[order[i]] == "") continue
+                if (!is_open++) print "[" title "]"
+                print substr(order[i], length(prefix) + 2) " = " value[order[i]]
+            }
+            if (is_open) print ""
+        }
+        END { section("Node", "Node"); section("Tap", "Tap"); section("Shortcut", "Shortcut"); section("Peer " peer, "Peer") }'
+}
+
+# node_config A|B [Section.Key=Value…]: writes $WORK/A.conf.
+node_config() {
+    local site=$1
+    shift
+    { config_defaults "$site"; [[ $# == 0 ]] || printf '%s\n' "$@"; } | config_format "site-$(other "$site")" >"$WORK/$site.conf"
+}
+
+# node_run A|B: starts the daemon on the configuration that is there; the log goes to $WORK/A.log (appended).
+node_run() {
+    local site=$1
+    mkdir -p "$WORK/run-$site"
+    ip netns exec "$(ns "ns$site")" "$ETHERCORD" run --run-dir "$WORK/run-$site" "$WORK/$site.conf" \
+        </dev/null >>"$WORK/$site.log" 2>&1 &
+    NODE_PID[$site]=$!
+}
+
+node_is_ready() { node_status "$1" >/dev/null 2>&1 || ! kill -0 "${NODE_PID[$1]}" 2>/dev/null; }
+
+# node_start A|B [Section.Key=Value…]: configures, starts, and waits until `status` answers.
+node_start() {
+    local site=$1
+    node_config "$@"
+    node_run "$site"
+    wait_until 5 node_is_ready "$site"
+    node_status "$site" >/dev/null && return 0
+    sed 's/^/# log: /' "$WORK/$site.log"
+    return 1
+}
+
+# node_stop A|B [SIGNAL]: ends the daemon and leaves its exit code in NODE_EXIT. SIGKILL follows when it doesn't listen for 5 s.
+node_stop() {
+    local site=$1 signal=${2:-TERM} pid=${NODE_PID[$1]:-}
+    NODE_EXIT=
+    [[ -n $pid ]] || return 0
+    kill -s "$signal" "$pid" 2>/dev/null
+    wait_until 5 node_is_gone "$pid" || kill -KILL "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    # shellcheck disable=SC2034 # for the scripts
+    NODE_EXIT=$?
+    unset "NODE_PID[$site]"
+}
+
+# A zombie is gone too: only this shell can reap it, and it is waiting here.
+node_is_gone() { [[ ! -e /proc/$1/stat || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]; }
+
+# node_status A|B: the JSON document.
+node_status() { "$ETHERCORD" status "$1" --run-dir "$WORK/run-$1" --json; }
+
+# status_get A|B PATH…: values out of the JSON document, one a line; paths like .peers[0].state or .drops.auth_failed. A counter that
+# is not there reads as 0, anything else as null.
+status_get() {
+    local site=$1
+    shift
+    node_status "$site" 2>/dev/null | "$PYTHON" -c '
+import json, re, sys
+try:
+    document = json.load(sys.stdin)
+except ValueError:
+    sys.exit(1)
+for path in sys.argv[1:]:
+    value = document
+    for key, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+        try:
+            value = value[key] if key else value[int(index)]
+        except (KeyError, IndexError, TypeError):
+            value = 0 if path.startswith((".drops.", ".counters.")) else None
+            break
+    print(value if isinstance(value, str) else json.dumps(value))' "$@"
+}
+
+node_is_up() { [[ $(status_get "$1" ".peers[0].state") == up ]]; }
+both_are_up() { node_is_up A && node_is_up B; }
+
+# cord_up [Section.Key=Value…]: both nodes with these settings, and a session between them.
+cord_up() {
+    node_start A "$@" && node_start B "$@" && wait_until 10 both_are_up && return 0
+    sed 's/^/# log A: /' "$WORK/A.log"
+    sed 's/^/# log B: /' "$WORK/B.log"
+    return 1
+}
+
+# ---- helpers ----------------------------------------------------------------------------------------------------------------------
+
+# wait_until SECONDS COMMAND…: true as soon as the command is; false when the time is over.
+wait_until() {
+    local end
+    end=$(($(date +%s%N) + $(awk -v s="$1" 'BEGIN { printf "%d", s * 1e9 }')))
+    shift
+    until "$@"; do
+        (($(date +%s%N) < end)) || return 1
+        sleep 0.05
+    done
+}
+
+# interruptibly COMMAND…: bash runs traps only between commands, and at once while it waits.
+interruptibly() {
+    "$@" &
+    FOREGROUND_PID=$!
+    wait "$FOREGROUND_PID"
+}
+
+# mac_of NAMESPACE DEVICE
+mac_of() { in_ns "$1" cat "/sys/class/net/$2/address"; }
+
+# frag_creates NAMESPACE: outer IP fragments made so far, IPv4 and IPv6.
+frag_creates() {
+    # shellcheck disable=SC2016 # awk's own
+    in_ns "$1" awk '/^Ip:/ { if (!n) { for (i = 1; i <= NF; i++) if ($i == "FragCreates") n = i } else sum += $n }
+                    FILENAME ~ /snmp6/ && $1 == "Ip6FragCreates" { sum += $2 } END { print sum + 0 }' /proc/net/snmp /proc/net/snmp6
+}
+
+# capture_start NAMESPACE DEVICE FILE [FILTER…]: leaves the process id in CAPTURE_PID.
+capture_start() {
+    local name=$1 device=$2 file=$3
+    shift 3
+    ip netns exec "$(ns "$name")" tcpdump -i "$device" -w "$file" -U --immediate-mode -B 16384 -Z root "$@" 2>"$file.err" &
+    CAPTURE_PID=$!
+    wait_until 5 grep -q "listening on" "$file.err"
+}
+
+capture_stop() {
+    sleep 0.2
+    kill -INT "$CAPTURE_PID" 2>/dev/null
+    wait "$CAPTURE_PID" 2>/dev/null
+}
+
+# capture_count FILE FILTER…: how many packets of a capture match.
+capture_count() {
+    local file=$1
+    shift
+    tcpdump -nr "$file" "$@" 2>/dev/null | wc -l
+}
+
+# tool NAME ARGUMENT…: one of the helpers in Python; it enters namespaces by itself.
+tool() {
+    local name=$1
+    shift
+    "$PYTHON" "$NETNS_DIR/$name.py" "$@"
+}
+
+# ---- Test Anything Protocol -------------------------------------------------------------------------------------------------------
+
+TEST_COUNT=0
+TEST_FAILED=0
+
+ok() {
+    TEST_COUNT=$((TEST_COUNT + 1))
+    echo "ok $TEST_COUNT - $1"
+}
+
+# not_ok NAME [DIAGNOSIS]
+not_ok() {
+    TEST_COUNT=$((TEST_COUNT + 1))
+    TEST_FAILED=$((TEST_FAILED + 1))
+    echo "not ok $TEST_COUNT - $1"
+    [[ -z ${2:-} ]] || head -n 20 <<<"$2" | sed 's/^/#   /'
+}
+
+skip() {
+    TEST_COUNT=$((TEST_COUNT + 1))
+    echo "ok $TEST_COUNT - $1 # SKIP $2"
+}
+
+# check NAME COMMAND…: ok when it succeeds; its output is shown only when it doesn't.
+check() {
+    local name=$1
+    shift
+    # No subshell: the command may start a node.
+    if "$@" >"$WORK/check.out" 2>&1; then ok "$name"; else not_ok "$name" "$(<"$WORK/check.out")"; fi
+}
+
+# check_not NAME COMMAND…: ok when it fails.
+check_not() {
+    local name=$1
+    shift
+    if "$@" >"$WORK/check.out" 2>&1; then not_ok "$name" "succeeded: $(<"$WORK/check.out")"; else ok "$name"; fi
+}
+
+# is NAME GOT WANTED
+is() {
+    if [[ $2 == "$3" ]]; then ok "$1"; else not_ok "$1" "got '$2', wanted '$3'"; fi
+}
+
+# matches NAME GOT REGEX
+matches() {
+    if [[ $2 =~ $3 ]]; then ok "$1"; else not_ok "$1" "got '$2', wanted /$3/"; fi
+}
+
+# plan: the end of a script.
+plan() {
+    echo "1..$TEST_COUNT"
+    ((TEST_FAILED == 0))
+    exit
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * sim_tap: the twin of the TAP, and the books on numbered frames: what comes out of one TAP went into the other, byte for byte, once,
+ * and in order unless the network reordered.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ethercord/bytes.h"
+#include "ethercord/frame.h"
+#include "sim.h"
+
+// A numbered frame: addresses, an EtherType for experiments, sender, number, length, then bytes that follow from these.
+enum { ETHER_TYPE_EXPERIMENT = 0x88b5, AT_SENDER = 14, AT_NUMBER = 15, AT_LEN = 23, AT_FILL = 25 };
+_Static_assert((int)AT_FILL < (int)SIM_FRAME_MIN, "the shortest frame has them all");
+
+static void make_frame(uint8_t *frame, int from, uint64_t number, size_t len)
+{
+    uint8_t header[] = {2, 0, 0, 0, 0, (uint8_t)(1 - from), 2, 0, 0, 0, 0, (uint8_t)from};
+    uint64_t fill = number * 31 + (uint64_t)from * 17 + len;
+
+    memcpy(frame, header, sizeof header);
+    store_be16(frame + 12, ETHER_TYPE_EXPERIMENT);
+    frame[AT_SENDER] = (uint8_t)from;
+    store_be64(frame + AT_NUMBER, number);
+    store_be16(frame + AT_LEN, (uint16_t)len);
+    for (size_t i = AT_FILL; i < len; i++) {
+        fill = fill * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        frame[i] = (uint8_t)(fill >> 56);
+    }
+}
+
+void sim_frames_push(struct sim_frames *frames, const uint8_t *bytes, size_t len)
+{
+    if (frames->n == frames->cap) {
+        frames->cap = frames->cap ? 2 * frames->cap : 64;
+        frames->at = realloc(frames->at, frames->cap * sizeof *frames->at);
+    }
+    uint8_t *copy = malloc(len + 1);
+    if (!frames->at || !copy)
+        abort();
+    memcpy(copy, bytes, len);
+    frames->at[frames->n++] = (struct sim_frame){.len = len, .bytes = copy};
+}
+
+void sim_frames_free(struct sim_frames *frames)
+{
+    for (size_t i = frames->first; i < frames->n; i++)
+        free(frames->at[i].bytes);
+    free(frames->at);
+    *frames = (struct sim_frames){0};
+}
+
+/* ---- what tests do ---- */
+
+void sim_send_raw(struct sim *sim, int from, const uint8_t *bytes, size_t len)
+{
+    struct sim_node *node = &sim->nodes[from];
+
+    sim_frames_push(&node->to_read, bytes, len);
+    if (node->node && node->wait == TX_WAIT_TAP)
+        sim_wake(node, NODE_TX);
+}
+
+void sim_send_frame(struct sim *sim, int from, size_t len)
+{
+    struct sim_traffic *traffic = &sim->traffic[from];
+    uint8_t frame[FRAME_MAX + 16];
+
+    sim_assert(sim, len >= SIM_FRAME_MIN && len <= sizeof frame);
+    if (traffic->n_sent == traffic->cap) {
+        traffic->cap = traffic->cap ? 2 * traffic->cap : 256;
+        traffic->sent = realloc(traffic->sent, traffic->cap * sizeof *traffic->sent);
+        if (!traffic->sent)
+            abort();
+    }
+    make_frame(frame, from, traffic->n_sent, len);
+    traffic->sent[traffic->n_sent++] = (struct sim_sent){.len = len};
+    sim_send_raw(sim, from, frame, len);
+}
+
+void sim_send_frames(struct sim *sim, int from, size_t n, size_t len)
+{
+    while (n-- > 0)
+        sim_send_frame(sim, from, len);
+}
+
+void sim_flow(struct sim *sim, int from, uint64_t every_ns, size_t min_len, size_t max_len)
+{
+    sim->nodes[from].flow = (struct sim_flow){.every_ns = every_ns, .next_ns = sim->now_ns, .min_len = min_len, .max_len = max_len};
+}
+
+void sim_feed_flow(struct sim_node *node)
+{
+    struct sim_flow *flow = &node->flow;
+
+    while (flow->every_ns && flow->next_ns <= node->sim->now_ns) {
+        sim_send_frame(node->sim, node->id, flow->min_len + sim_below(node->sim, flow->max_len - flow->min_len + 1));
+        flow->next_ns += flow->every_ns;
+    }
+}
+
+size_t sim_n_sent(const struct sim *sim, int from)
+{
+    return sim->traffic[from].n_sent;
+}
+
+size_t sim_n_received(const struct sim *sim, int from)
+{
+    return sim->traffic[from].n_received;
+}
+
+/* ---- the TAP ---- */
+
+static bool is_numbered(const struct tap_frame *frame)
+{
+    return frame->len >= SIM_FRAME_MIN && load_be16(frame->bytes + 12) == ETHER_TYPE_EXPERIMENT;
+}
+
+static void receive(struct sim *sim, int at, const struct tap_frame *frame)
+{
+    int from = frame->bytes[AT_SENDER];
+    uint64_t number = load_be64(frame->bytes + AT_NUMBER);
+    uint8_t expected[FRAME_MAX + 16];
+
+    sim_assert(sim, from == 1 - at); // not back to where it came from
+    struct sim_traffic *traffic = &sim->traffic[from];
+    sim_assert(sim, number < traffic->n_sent);
+    sim_assert(sim, frame->len == traffic->sent[number].len);
+    make_frame(expected, from, number, frame->len);
+    sim_assert(sim, memcmp(expected, frame->bytes, frame->len) == 0);
+    sim_assert(sim, !traffic->sent[number].is_received);
+    traffic->sent[number].is_received = true;
+    traffic->n_received++;
+    if (number < traffic->next) {
+        sim_assert(sim, sim->has_reordered);
+        traffic->n_late++;
+    } else {
+        traffic->next = number + 1;
+    }
+}
+
+static int read_batch(struct tap *tap, struct buf *const *bufs, int n)
+{
+    struct sim_node *node = tap->impl;
+    struct sim_frames *queue = &node->to_read;
+    int taken = 0;
+
+    for (; taken < n && queue->first < queue->n; taken++) {
+        struct sim_frame *frame = &queue->at[queue->first++];
+        size_t room = buf_tailroom(bufs[taken]);
+        bufs[taken]->len = frame->len < room ? frame->len : room;
+        memcpy(bufs[taken]->data, frame->bytes, bufs[taken]->len);
+        free(frame->bytes);
+    }
+    if (queue->first == queue->n)
+        queue->first = queue->n = 0;
+    return taken;
+}
+
+static int write_batch(struct tap *tap, const struct tap_frame *frames, int n)
+{
+    struct sim_node *node = tap->impl;
+
+    if (node->is_tap_down)
+        return -EIO;
+    for (int i = 0; i < n; i++)
+        if (is_numbered(&frames[i]))
+            receive(node->sim, node->id, &frames[i]);
+        else
+            sim_frames_push(&node->written, frames[i].bytes, frames[i].len);
+    return n;
+}
+
+static int set_carrier(struct tap *tap, bool is_on)
+{
+    struct sim_node *node = tap->impl;
+
+    node->has_carrier = is_on;
+    return 0;
+}
+
+void sim_tap_open(struct sim_node *node)
+{
+    static const struct tap_ops ops = {read_batch, write_batch, set_carrier};
+
+    node->tap = (struct tap){.ops = &ops, .fd = -1, .impl = node};
+}
