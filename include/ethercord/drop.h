@@ -20,7 +20,6 @@
     X(FRAME_TOO_SHORT, "frame_too_short", "less than an Ethernet header")                                                                  \
     X(FRAME_TOO_LONG, "frame_too_long", "frame is longer than the largest that can be carried")                                            \
     X(LINK_LOCAL_CONTROL, "link_local_control", "PAUSE and MAC control frames never cross")                                                \
-    X(NO_BUFFER, "no_buffer", "all packet buffers are in use")                                                                             \
     X(SEND_FAILED, "send_failed", "the kernel refused the datagram (see the log)")                                                         \
     X(RING_FULL, "ring_full", "too many records were waiting for the sending thread")                                                      \
     X(COUNTER_EXHAUSTED, "counter_exhausted", "the key has reached its limit and no new one is there yet")                                 \
@@ -47,7 +46,6 @@
     X(HANDSHAKE_REPLAYED, "handshake_replayed", "initiation with a timestamp that is not newer than the last one")                         \
     X(HANDSHAKE_NO_CIPHER, "handshake_no_cipher", "no data cipher that both ends allow")                                                   \
     X(HANDSHAKE_UNEXPECTED, "handshake_unexpected", "response or cookie reply that nobody asked for")                                      \
-    X(HANDSHAKE_TOO_MANY, "handshake_too_many", "initiations from one address beyond the limit")                                           \
     /* the shortcut */                                                                                                                     \
     X(SHORTCUT_SILENT, "shortcut_silent", "asked while the peer is down (Answer = peer-up)")                                               \
     X(SHORTCUT_LIMIT, "shortcut_limit", "more requests than the shortcut's limits")                                                        \

@@ -117,8 +117,8 @@ struct keypair {
     bool is_initiator; // this node was
     uint32_t local_index;
     uint32_t remote_index;
-    uint32_t crossed_index; // responder: local index of the own handshake that it crossed, 0 = none
     uint64_t born_ns;
+    uint64_t heard_ns; // first data message under it, 0 = none yet
     enum cipher cipher;
     uint16_t far_tap_mtu;
     struct endpoint at;        // initiator: where message 1 went; responder: where it came from and message 2 goes

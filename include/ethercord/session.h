@@ -43,7 +43,7 @@ struct recv_session {
     uint32_t local_index;
     uint64_t born_ns;
     uint64_t reject_after_ns;
-    bool is_confirmed; // the peer is known to have the keys; the responder learns it from the first data message
+    bool is_confirmed; // a data message under it has come: the peer is known to have the keys
     bool is_taken;
     struct replay replay;
 };

@@ -93,6 +93,7 @@ static enum shortcut_verdict deliver_fragment(struct shortcut *shortcut, const s
     enum drop_reason reason = is_good ? answer(shortcut, request, l2, &slot->packet) : DROP_SHORTCUT_BAD;
     slot->is_used = false;
     slot->n_frames = 0;
+    shortcut_update_deadline(shortcut);
     return shortcut_settle(shortcut, reason, n_frames);
 }
 

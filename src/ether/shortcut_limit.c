@@ -19,7 +19,10 @@ struct rate {
     uint64_t depth_ns;    // of the full bucket
 };
 
-#define RATE(per_s, burst) {NS_PER_S / (per_s), (NS_PER_S / (per_s)) * (burst)}
+#define RATE(per_s, burst)                                                                                                                 \
+    {                                                                                                                                      \
+        NS_PER_S / (per_s), (NS_PER_S / (per_s)) * (burst)                                                                                 \
+    }
 
 static const struct rate source_rates[LIMIT_KIND_COUNT] = {
     [LIMIT_ECHO] = RATE(ECHO_SOURCE_PER_S, ECHO_SOURCE_BURST),

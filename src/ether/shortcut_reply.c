@@ -12,11 +12,7 @@
 #include "ethercord/checksum.h"
 #include "ethercord/log.h"
 
-enum {
-    IPV4_DF = 0x4000,
-    IPV4_MF = 0x2000,
-    REPLY_TTL = 64
-};
+enum { IPV4_DF = 0x4000, IPV4_MF = 0x2000, REPLY_TTL = 64 };
 
 static size_t min_size(size_t a, size_t b)
 {

@@ -9,7 +9,8 @@
  *
  * Both ends may initiate at once (docs/protocol.md#simultaneous-initiation). Each answers the other; the end with the lesser static key
  * forgets its own initiation as it does so. Should both keypairs be completed all the same, the one that the greater end initiated is
- * sent with, and the other one only received with.
+ * sent with, and the other one only received with: the greater end ignores what the lesser one began before it is heard under the
+ * greater one's keypair, and the lesser end, once it sends with that, does not complete what it had begun.
  */
 #include <string.h>
 
@@ -147,7 +148,6 @@ static bool keypair_derive(struct peer *peer, struct keypair *keypair, const str
     keypair->send->remote_index = keypair->remote_index;
     keypair->send->local_index = keypair->local_index;
     keypair->recv->local_index = keypair->local_index;
-    keypair->recv->is_confirmed = is_initiator;
     return true;
 }
 
@@ -212,9 +212,7 @@ enum drop_reason peer_initiation_received(struct peer *peer, struct initiation_i
         return DROP_HANDSHAKE_FAILED;
     memcpy(peer->received_timestamp, in->hello.timestamp, WIRE_TIMESTAMP_LEN);
     peer->clock_behind_ns = 0;
-    if (peer->pending.is_active && peer->is_greater)
-        keypair.crossed_index = peer->pending.local_index;
-    else if (peer->pending.is_active)
+    if (!peer->is_greater)
         peer_forget_pending(peer);
     keypair_arrive(peer, &keypair, acts);
     return DROP_COUNT;
@@ -280,6 +278,8 @@ static void make_current(struct peer *peer, struct keypair *keypair, const struc
     peer->current.send = NULL;
     peer_act_add(acts, PEER_ACT_SWITCH_SEND)->u.send = fresh.send;
     peer_forget_pending(peer);
+    if (!peer->is_greater) // neither may one of ours that is nearly made overtake what the peer sends with already
+        peer_drop_keypair(peer, &peer->arriving, acts);
     peer->n_attempts = 0;
     peer->retry_ns = input->now_ns;
     peer->resolve_asked_ns = input->now_ns;
@@ -318,14 +318,26 @@ static void keep_for_receiving(struct peer *peer, struct keypair *keypair, struc
     peer->previous.send = NULL;
 }
 
+// Whether the peer made `next` before it knew of our current keypair, with which it sends as soon as it does. After a while it is taken
+// not to know it at all: it may have been restarted just after it answered.
+static bool is_crossed(const struct peer *peer)
+{
+    const struct keypair *current = &peer->current;
+    uint64_t until_ns = current->heard_ns ? current->heard_ns : current->born_ns + peer->config.timing.dead_after_ns / 2;
+
+    return peer->is_greater && current->is_used && current->is_initiator && peer->next.born_ns <= until_ns;
+}
+
 void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoint *from, const struct peer_input *input,
                     struct peer_acts *acts)
 {
     struct keypair *next = &peer->next;
 
+    if (peer->current.is_used && peer->current.local_index == local_index)
+        peer->current.heard_ns = input->now_ns;
     if (!next->is_used || next->local_index != local_index)
         return;
-    if (peer->current.is_used && next->crossed_index == peer->current.local_index) {
+    if (is_crossed(peer)) {
         keep_for_receiving(peer, next, acts);
         return;
     }

@@ -275,8 +275,8 @@ static void test_no_shortcut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),      cmocka_unit_test(test_bad_and_foreign), cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_conflict),      cmocka_unit_test(test_announcements),   cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_requests),    cmocka_unit_test(test_bad_and_foreign), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_conflict),    cmocka_unit_test(test_announcements),   cmocka_unit_test(test_silence),
         cmocka_unit_test(test_no_shortcut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

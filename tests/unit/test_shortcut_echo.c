@@ -204,9 +204,8 @@ static void test_ipv4_options(void **state)
         size_t len;
         bool is_good;
     } rows[] = {
-        {nops, 4, true},          {nops, 40, true},   {record_route, 40, true}, {timestamp, 8, true}, {ended, 4, true},
-        {router_alert, 4, true},  {loose, 8, false},  {strict, 8, false},       {too_long, 4, false}, {too_short, 4, false},
-        {cut, 4, false},
+        {nops, 4, true},   {nops, 40, true},   {record_route, 40, true}, {timestamp, 8, true},  {ended, 4, true}, {router_alert, 4, true},
+        {loose, 8, false}, {strict, 8, false}, {too_long, 4, false},     {too_short, 4, false}, {cut, 4, false},
     };
     struct bench *bench = bench_default();
     struct frame *frame = calloc(1, sizeof(*frame));
@@ -433,10 +432,12 @@ static void test_many_sources(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_tags_and_mtus),   cmocka_unit_test(test_never_answered),
-        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_ipv4_options),    cmocka_unit_test(test_ipv6_extensions),
-        cmocka_unit_test(test_noarp),        cmocka_unit_test(test_other_ether_types), cmocka_unit_test(test_link_local),
-        cmocka_unit_test(test_silence),      cmocka_unit_test(test_limits),          cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_tags_and_mtus),
+        cmocka_unit_test(test_never_answered), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_ipv4_options),   cmocka_unit_test(test_ipv6_extensions),
+        cmocka_unit_test(test_noarp),          cmocka_unit_test(test_other_ether_types),
+        cmocka_unit_test(test_link_local),     cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_many_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,10 +273,14 @@ static void test_bad_whole_and_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes_and_orders),         cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_ipv6_path),                cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_different_bytes_and_ends), cmocka_unit_test(test_timeout_and_eviction),
-        cmocka_unit_test(test_keys),                     cmocka_unit_test(test_bad_whole_and_silence),
+        cmocka_unit_test(test_sizes_and_orders),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_ipv6_path),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_different_bytes_and_ends),
+        cmocka_unit_test(test_timeout_and_eviction),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_bad_whole_and_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
