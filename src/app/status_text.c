@@ -113,11 +113,12 @@ static void print_tap(const json_t *tap, FILE *out)
         return;
     put_label(out, "  ", "TAP");
     put_text(out, text_of(tap, "name"));
-    put_more(out, ", ", text_of(tap, "state"));
+    if (json_is_false(json_object_get(tap, "carrier")))
+        fputs(", no carrier", out);
     if (get_number(tap, "mtu", &mtu))
         fprintf(out, ", MTU %.0f", mtu);
     put_more(out, ", bridge ", text_of(tap, "bridge"));
-    if (strcmp(text_of(tap, "carrier"), "peer-up") == 0)
+    if (strcmp(text_of(tap, "carrier_mode"), "peer-up") == 0)
         fputs(", carrier only while the peer is up", out);
     put_more(out, ", MAC address ", text_of(tap, "mac_address"));
     fputc('\n', out);
@@ -166,6 +167,8 @@ static void print_session(const json_t *peer, FILE *out)
         fprintf(out, "MTU %.0f", number);
     if (get_number(peer, "rtt_ms", &number))
         fprintf(out, ", round trip %.2f ms", number);
+    if (get_number(peer, "far_tap_mtu", &number))
+        fprintf(out, ", MTU of the far TAP %.0f", number);
     fputc('\n', out);
     if (get_number(peer, "clock_behind_s", &number) && number > 0) {
         put_label(out, "    ", "clock");

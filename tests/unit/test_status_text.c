@@ -25,23 +25,24 @@
 #define IN_FULL                                                                                                                            \
     "{\"schema\":1,\"name\":\"site-a\",\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":7325,\"public_key\":\"" KEY_A                          \
     "\",\"listen_port\":36160,\"tap\":{\"name\":\"cord0\",\"mtu\":1500,\"mac_address\":\"02:00:00:00:00:01\",\"bridge\":\"br0\","          \
-    "\"carrier\":\"peer-up\",\"state\":\"up\"},\"shortcut\":{\"addresses\":[\"10.9.0.251/24\",\"fd00:9::251/64\"],\"mac_address\":"        \
+    "\"carrier_mode\":\"peer-up\",\"carrier\":false},\"shortcut\":{\"addresses\":[\"10.9.0.251/24\",\"fd00:9::251/64\"],\"mac_address\":"  \
     "\"5e:c4:58:d5:86:a0\",\"answer\":\"peer-up\",\"conflicts\":2},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B                \
     "\",\"state\":\"up\",\"reason\":\"handshake completed\",\"since_s\":90,\"endpoint\":\"192.0.2.1:36160\",\"cipher\":\"aes-256-gcm\","   \
-    "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"path_mtu\":1420,\"tx_frames\":12,\"rx_frames\":3,\"tx_bytes\":1234567,\"rx_bytes\":"   \
+    "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"path_mtu\":1420,\"far_tap_mtu\":1400,\"tx_frames\":12,\"rx_frames\":3,\"tx_bytes\":"   \
+    "1234567,\"rx_bytes\":"                                                                                                                \
     "999,\"clock_behind_s\":3600}],\"drops\":{\"replayed\":12,\"no_session\":0,\"brand_new\":1},\"counters\":{\"tx_frames\":12}}"
 #define OUT_FULL                                                                                                                           \
     "site-a: running for 2 h 2 min, version 0.1.0, process 7\n"                                                                            \
     "  public key  " KEY_A "\n"                                                                                                            \
     "  listens     UDP port 36160\n"                                                                                                       \
-    "  TAP         cord0, up, MTU 1500, bridge br0, carrier only while the peer is up, MAC address 02:00:00:00:00:01\n"                    \
+    "  TAP         cord0, no carrier, MTU 1500, bridge br0, carrier only while the peer is up, MAC address 02:00:00:00:00:01\n"            \
     "  shortcut    10.9.0.251/24, fd00:9::251/64, MAC address 5e:c4:58:d5:86:a0, answers only while the peer is up\n"                      \
     "              2 conflicts: somebody else claims an address of the shortcut (see the log)\n"                                           \
     "\npeer site-b: up for 90 s (handshake completed)\n"                                                                                   \
     "    public key  " KEY_B "\n"                                                                                                          \
     "    endpoint    192.0.2.1:36160\n"                                                                                                    \
     "    session     aes-256-gcm, last handshake 30 s ago\n"                                                                               \
-    "    path        MTU 1420, round trip 0.31 ms\n"                                                                                       \
+    "    path        MTU 1420, round trip 0.31 ms, MTU of the far TAP 1400\n"                                                              \
     "    clock       the peer's clock went back by 60 min 0 s; its handshakes are refused until it is right again\n"                       \
     "    sent        12 frames, 1.2 MB\n"                                                                                                  \
     "    received    3 frames, 999 B\n"                                                                                                    \
