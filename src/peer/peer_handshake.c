@@ -65,6 +65,12 @@ static void next_timestamp(struct peer *peer, uint64_t wall_ns, uint8_t out[stat
     memcpy(peer->sent_timestamp, out, WIRE_TIMESTAMP_LEN);
 }
 
+// How long the greater end waits to be heard under a keypair that it made before it takes one of the lesser end's instead.
+static uint64_t crossing_ns(const struct peer *peer)
+{
+    return peer->config.timing.dead_after_ns / 2;
+}
+
 static void hello_of(struct peer *peer, const struct peer_input *input, uint8_t out[static WIRE_HELLO_LEN])
 {
     struct hello hello = {.ciphers = peer->self->ciphers, .tap_mtu = peer->self->tap_mtu, .features = peer->self->features};
@@ -100,6 +106,8 @@ void peer_initiate(struct peer *peer, const struct peer_input *input, struct pee
 
     if (!peer_choose_target(peer, peer->n_attempts, &target))
         return;
+    if (!peer->is_greater && peer->next.is_used && age_ns(input->now_ns, peer->next.born_ns) > crossing_ns(peer))
+        peer_drop_keypair(peer, &peer->next, acts); // the peer has given it up as well: see is_crossed()
     if (!peer->is_up && peer->n_attempts > 0 && peer->reason != PEER_REASON_CLOCK && peer->reason != PEER_REASON_GOODBYE)
         peer->reason = PEER_REASON_NO_ANSWER;
     peer->retry_ns = input->now_ns + timers_retry_wait(&peer->config.timing, peer->n_attempts++, random_u32(input->random));
@@ -323,7 +331,7 @@ static void keep_for_receiving(struct peer *peer, struct keypair *keypair, struc
 static bool is_crossed(const struct peer *peer)
 {
     const struct keypair *current = &peer->current;
-    uint64_t until_ns = current->heard_ns ? current->heard_ns : current->born_ns + peer->config.timing.dead_after_ns / 2;
+    uint64_t until_ns = current->heard_ns ? current->heard_ns : current->born_ns + crossing_ns(peer);
 
     return peer->is_greater && current->is_used && current->is_initiator && peer->next.born_ns <= until_ns;
 }

@@ -116,7 +116,6 @@ def unanswerable(asker):
     yield "echo to broadcast MAC address", 0x0800, echo(), BROADCAST, SOURCE
     yield "echo to another MAC address", 0x0800, echo(), bytes.fromhex("02deadbeef01"), SOURCE
     yield "echo from a multicast MAC address", 0x0800, echo(), mac, bytes.fromhex("01005e000001")
-    yield "echo from its own MAC address", 0x0800, echo(), mac, mac
     yield "echo from 0.0.0.0", 0x0800, echo(src=bytes(4)), mac, SOURCE
     yield "echo from 255.255.255.255", 0x0800, echo(src=b"\xff" * 4), mac, SOURCE
     yield "echo from 224.0.0.1", 0x0800, echo(src=bytes((224, 0, 0, 1))), mac, SOURCE
@@ -129,6 +128,8 @@ def unanswerable(asker):
     yield "UDP", 0x0800, l2.ipv4(here, there, 17, struct.pack("!HHHH", 7, 7, 12, 0) + b"echo"), mac, SOURCE
     yield "ARP request for another address", 0x0806, l2.arp(1, SOURCE, here, bytes(6), bytes((10, 9, 0, 77))), BROADCAST, SOURCE
     yield "ARP from a multicast MAC address", 0x0806, l2.arp(1, b"\1" + bytes(5), here, bytes(6), there), BROADCAST, SOURCE
+    # The last one: it teaches a bridge on the way that the target is where we are.
+    yield "echo from its own MAC address", 0x0800, echo(), mac, mac
 
 
 def run_silent(args):
@@ -144,7 +145,7 @@ def run_silent(args):
             frame = args.port.recv(left)
             if frame and frame[6:12] == asker.target_mac:
                 return f"{name}: answered by {frame.hex()}"
-    return asker.ping(b"still there?")
+    return asker.resolve() or asker.ping(b"still there?")
 
 
 def run_claim(args):

@@ -226,7 +226,7 @@ static void clock_back(struct sim *sim)
     if (can_call)
         sim_heal(sim);
     else
-        sim_assert(sim, sim->nodes[SIM_A].n_up == 0 && sim_peer(sim, SIM_B)->reason == PEER_REASON_CLOCK);
+        sim_assert(sim, sim->nodes[SIM_A].n_up == 1 && sim_peer(sim, SIM_B)->reason == PEER_REASON_CLOCK);
 }
 
 static void test_clock_back(void **state)
