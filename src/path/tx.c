@@ -323,6 +323,17 @@ static void close_open(struct tx *tx, uint64_t now_ns)
     tx->n_open_frames = tx->n_open_bytes = 0;
 }
 
+// Main would see it only when it looks up next, and the rest of the key's share may not last until then.
+static void note_rekey(struct tx *tx)
+{
+    uint32_t noted = atomic_load_explicit(&tx->rekey_index, memory_order_relaxed);
+
+    if (noted == tx->session->local_index || !send_session_wants_rekey(tx->session))
+        return;
+    atomic_store_explicit(&tx->rekey_index, tx->session->local_index, memory_order_relaxed);
+    tx->needs_main = true;
+}
+
 // Takes the buffer, whose payload lies at `data`, and puts the sealed message in the train.
 static struct tx_datagram *seal(struct tx *tx, struct buf *buf, size_t payload_len, uint64_t counter)
 {
@@ -332,8 +343,7 @@ static struct tx_datagram *seal(struct tx *tx, struct buf *buf, size_t payload_l
     uint8_t *message = buf_push(buf, WIRE_DATA_HEADER_LEN);
     buf->len = session_seal(tx->session, counter, message, payload_len);
     *datagram = (struct tx_datagram){.buf = buf, .to = tx->endpoint};
-    if (send_session_wants_rekey(tx->session))
-        atomic_store_explicit(&tx->rekey_index, tx->session->local_index, memory_order_relaxed);
+    note_rekey(tx);
     return datagram;
 }
 

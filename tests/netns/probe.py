@@ -132,6 +132,11 @@ def unanswerable(asker):
     yield "echo from its own MAC address", 0x0800, echo(), mac, mac
 
 
+def is_announcement(frame):
+    """Said to all, unasked: gratuitous ARP, unsolicited neighbour advertisements, MLD reports."""
+    return (frame[:6] == BROADCAST and frame[12:14] == b"\x08\x06") or frame[:2] == b"\x33\x33"
+
+
 def run_silent(args):
     """It is no reflector; and it still answers afterwards."""
     asker = Asker(args.port, args.source, args.target)
@@ -143,7 +148,7 @@ def run_silent(args):
         end = time.monotonic() + 0.15
         while (left := end - time.monotonic()) > 0:
             frame = args.port.recv(left)
-            if frame and frame[6:12] == asker.target_mac:
+            if frame and frame[6:12] == asker.target_mac and not is_announcement(frame):
                 return f"{name}: answered by {frame.hex()}"
     return asker.resolve() or asker.ping(b"still there?")
 
