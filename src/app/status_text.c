@@ -29,7 +29,7 @@ static bool get_number(const json_t *object, const char *key, double *out)
 
 static void put_text(FILE *out, const char *text)
 {
-    for (size_t i = 0; text[i] && i < TEXT_SHOWN_MAX; i++) {
+    for (size_t i = 0; i < TEXT_SHOWN_MAX && text[i]; i++) {
         unsigned char c = (unsigned char)text[i];
         fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
     }

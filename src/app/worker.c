@@ -234,6 +234,7 @@ static int make_loop(struct worker *worker)
 
 static int start_threads(struct worker *worker)
 {
+    node_start(&worker->node, now_boot_ns()); // while nobody else looks at it
     int error = rx_loop_start(&worker->rx, &worker->node);
 
     if (!error && (error = tx_loop_start(&worker->tx, &worker->node)))
@@ -250,7 +251,6 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 static void run(struct worker *worker)
 {
-    node_start(&worker->node, now_boot_ns());
     tell(worker, IPC_READY);
     main_turn(worker);
     if (!worker->is_stopping)
@@ -288,21 +288,34 @@ static struct status_facts facts_of(const struct config *config, const struct wo
     };
 }
 
-int worker_main(struct config *config, struct worker_devices *devices)
+static bool confine(const struct config *config)
 {
-    struct worker *worker = calloc(1, sizeof *worker);
     char text[256];
+    int error = confine_worker(config->user, text, sizeof text);
+
+    if (text[0])
+        log_write(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", text);
+    return !error;
+}
+
+static bool start(struct worker *worker)
+{
     int error;
 
+    if ((error = make_node(worker)) || (error = make_loop(worker)) || (error = start_threads(worker)))
+        log_error("can't start the worker: %s%s", strerror(-error), error == -EPERM ? "; keys need locked memory: see ulimit -l" : "");
+    return !error;
+}
+
+int worker_main(struct config *config, struct worker_devices *devices)
+{
     signal(SIGINT, SIG_IGN); // Ctrl-C goes to the whole group; the monitor says when to stop
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    if (confine_worker(config->user, text, sizeof text) < 0) {
-        log_error("%s", text);
+    if (!confine(config))
         return CODE_FAILED;
-    }
-    if (text[0])
-        log_warning("%s", text);
+
+    struct worker *worker = calloc(1, sizeof *worker);
     if (!worker) {
         log_error("out of memory");
         return CODE_FAILED;
@@ -310,13 +323,12 @@ int worker_main(struct config *config, struct worker_devices *devices)
     worker->config = config;
     worker->devices = devices;
     worker->facts = facts_of(config, devices);
-    if ((error = make_node(worker)) || (error = make_loop(worker)) || (error = start_threads(worker))) {
-        log_error("can't start the worker: %s%s", strerror(-error), error == -EPERM ? "; keys need locked memory: see ulimit -l" : "");
-        return CODE_FAILED;
+    worker->has_failed = !start(worker);
+    if (!worker->has_failed) {
+        run(worker);
+        tear_down(worker);
     }
-    run(worker);
     bool has_failed = worker->has_failed;
-    tear_down(worker);
     free(worker);
     return has_failed ? CODE_FAILED : CODE_DONE;
 }

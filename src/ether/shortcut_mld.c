@@ -184,7 +184,7 @@ size_t shortcut_mld_next(struct shortcut *shortcut, uint8_t *out, size_t cap)
 {
     struct mld_state *mld = &shortcut->mld;
     uint8_t packet[MLD_PACKET_MAX];
-    struct l2_header l2;
+    struct l2_header l2 = {.len = 0};
     size_t len = 0;
     if (mld->wants_join) {
         struct mac_address group;

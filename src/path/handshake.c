@@ -264,7 +264,7 @@ static void take_report(struct handshake *handshake, const struct report *report
         keystore_put_recv(report->u.recv);
         break;
     default:
-        ensure(!"a hint among the reports");
+        ensure_failed("a hint among the reports", __FILE__, __LINE__);
     }
 }
 
@@ -284,7 +284,7 @@ static void take_hint(struct handshake *handshake, const struct report *hint, co
         peer_goodbye_received(handshake->peer, hint->local_index, input, &handshake->acts);
         break;
     default:
-        ensure(!"a report among the hints");
+        ensure_failed("a report among the hints", __FILE__, __LINE__);
     }
 }
 

@@ -235,10 +235,10 @@ static void ask_echo(struct sim *sim, int from, const struct sim_node *whom, siz
     ip[9] = 1;
     memcpy(ip + 12, host_ip, sizeof host_ip);
     memcpy(ip + 16, whom->config.shortcut.addresses[0].ip, IPV4_LEN);
-    store_be16(ip + 10, checksum(ip, 20));
+    store_be16(ip + 10, checksum_finish(checksum_add(0, ip, 20)));
     icmp[0] = 8;
     store_be16(icmp + 4, 4711);
-    store_be16(icmp + 2, checksum(icmp, 8 + data_len));
+    store_be16(icmp + 2, checksum_finish(checksum_add(0, icmp, 8 + data_len)));
     sim_send_raw(sim, from, frame, ETHER_HEADER_LEN + ip_len);
 }
 
