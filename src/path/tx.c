@@ -383,7 +383,7 @@ static bool is_source_gone(struct tx *tx, int error)
 {
     struct endpoint *to = &tx->out[tx->first_out].to;
 
-    if ((error != -EINVAL && error != -EADDRNOTAVAIL && error != -ENODEV) || to->source.family == AF_UNSPEC)
+    if ((error != -EINVAL && error != -ENETUNREACH && error != -ENODEV) || to->source.family == AF_UNSPEC)
         return false;
     for (int i = tx->first_out; i < tx->n_out; i++)
         tx->out[i].to.source.family = AF_UNSPEC, tx->out[i].to.source_ifindex = 0;

@@ -90,7 +90,6 @@ static void hkdf(struct hkdf_output *out, const uint8_t ck[static NOISE_HASH_LEN
     for (size_t i = 0; i < n_outputs; i++) {
         uint8_t ordinal = (uint8_t)(i + 1);
         hmac(out->at[i], temp, previous, reader_of(&ordinal, 1));
-        // cppcheck-suppress uninitvar ; hmac() has just filled it
         previous = reader_of(out->at[i], NOISE_HASH_LEN);
     }
     sodium_memzero(temp, sizeof temp);

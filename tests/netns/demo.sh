@@ -43,7 +43,7 @@ build() {
   10.9.0.1   └──── site A ────────┘ 192.0.2.1  192.0.2.2 └──────── site B ────┘   10.9.0.2
              endpoint 10.9.0.251                             endpoint 10.9.0.252
 PICTURE
-    net_up
+    net_up underlay=4
     title "The cord"
     capture_start nsA wan0 "$WORK/wan.pcap" -s 200
     CAPTURE_WAN=$CAPTURE_PID

@@ -246,12 +246,25 @@ node_stop() {
     local site=$1 signal=${2:-TERM} pid=${NODE_PID[$1]:-}
     NODE_EXIT=
     [[ -n $pid ]] || return 0
-    kill -s "$signal" "$pid" 2>/dev/null
-    wait_until 5 node_is_gone "$pid" || kill -KILL "$pid" 2>/dev/null
-    wait "$pid" 2>/dev/null
-    # shellcheck disable=SC2034 # for the scripts
-    NODE_EXIT=$?
+    # The shell would tell of each child that a signal has ended.
+    {
+        kill -s "$signal" "$pid"
+        wait_until 5 node_is_gone "$pid" || kill -KILL "$pid"
+        wait "$pid"
+        # shellcheck disable=SC2034 # for the scripts
+        NODE_EXIT=$?
+    } 2>/dev/null
     unset "NODE_PID[$site]"
+}
+
+# node_kill A|B: SIGKILL to all its processes at the same moment, so that none can say goodbye.
+node_kill() {
+    {
+        # shellcheck disable=SC2046
+        kill -KILL $(ip netns pids "$(ns "ns$1")")
+        wait "${NODE_PID[$1]}"
+    } 2>/dev/null
+    unset "NODE_PID[$1]"
 }
 
 # A zombie is gone too: only this shell can reap it, and it is waiting here.
@@ -298,7 +311,7 @@ cord_up() {
 # wait_until SECONDS COMMAND…: true as soon as the command is; false when the time is over.
 wait_until() {
     local end
-    end=$(($(date +%s%N) + $(awk -v s="$1" 'BEGIN { printf "%d", s * 1e9 }')))
+    end=$(($(date +%s%N) + $(awk -v s="$1" 'BEGIN { printf "%.0f", s * 1e9 }')))
     shift
     until "$@"; do
         (($(date +%s%N) < end)) || return 1

@@ -136,6 +136,7 @@ void sim_inject(struct sim *sim, const struct sim_datagram *datagram, const stru
     static const struct sim_link perfect;
     struct sim_datagram *copy = copy_of(datagram);
 
+    sim->has_reordered = true; // a copy overtakes the original
     copy->sender = SIM_NOBODY;
     copy->from = *from;
     copy->to = *to;

@@ -76,7 +76,7 @@ static void every_second(struct sim *sim)
 static void test_every_second(void **state)
 {
     (void)state;
-    sim_each_seed("test_every_second", 8, every_second);
+    sim_each_seed("test_every_second", 4, every_second);
 }
 
 // Both ends start their rekeys in the same moment, over and over.
@@ -95,7 +95,7 @@ static void crossing(struct sim *sim)
 static void test_crossing(void **state)
 {
     (void)state;
-    sim_each_seed("test_crossing", 10, crossing);
+    sim_each_seed("test_crossing", 5, crossing);
 }
 
 static void limit_by_messages(struct sim *sim)

@@ -59,7 +59,7 @@ static void rekey_together(struct sim *sim)
 static void test_rekey_together(void **state)
 {
     (void)state;
-    sim_each_seed("test_rekey_together", 200, rekey_together);
+    sim_each_seed("test_rekey_together", 100, rekey_together);
 }
 
 int main(void)

@@ -29,8 +29,10 @@ struct row {
 };
 
 // A session of this node's making that was just heard and can't be renewed: nothing but the rule in question is near.
-#define QUIET .has_session = true, .is_initiator = true, .born_ns = T, .reject_after_ns = LIFE
-#define HEARD(now) QUIET, .received_ns = (now), .sent_ns = (now)
+#define SESSION(life) .has_session = true, .born_ns = T, .reject_after_ns = (life)
+#define HEARD_BY_RESPONDER(now) SESSION(LIFE), .received_ns = (now), .sent_ns = (now)
+#define HEARD(now) HEARD_BY_RESPONDER(now), .is_initiator = true
+#define QUIET SESSION(LIFE), .is_initiator = true
 
 static const struct row rows[] = {
     {"nothing to do", {0}, T, 0, LOOK(T)},
@@ -48,13 +50,9 @@ static const struct row rows[] = {
     {"rekey, at", {HEARD(T + 120 * S), .can_initiate = true}, T + 120 * S, TIMERS_INITIATE, LOOK(T + 120 * S)},
     {"rekey, no address", {HEARD(T + 120 * S)}, T + 120 * S, 0, LOOK(T + 120 * S)},
     {"rekey, not before the retry", {HEARD(T + 121 * S), .can_initiate = true, .retry_ns = T + 121 * S}, T + 121 * S - 1, 0, T + 121 * S},
-    {"responder does not rekey at 120 s",
-     {HEARD(T + 120 * S), .is_initiator = false, .can_initiate = true},
-     T + 120 * S,
-     0,
-     LOOK(T + 120 * S)},
-    {"responder, before", {HEARD(T + 135 * S), .is_initiator = false, .can_initiate = true}, T + 135 * S - 1, 0, T + 135 * S},
-    {"responder, at", {HEARD(T + 135 * S), .is_initiator = false, .can_initiate = true}, T + 135 * S, TIMERS_INITIATE, LOOK(T + 135 * S)},
+    {"responder does not rekey at 120 s", {HEARD_BY_RESPONDER(T + 120 * S), .can_initiate = true}, T + 120 * S, 0, LOOK(T + 120 * S)},
+    {"responder, before", {HEARD_BY_RESPONDER(T + 135 * S), .can_initiate = true}, T + 135 * S - 1, 0, T + 135 * S},
+    {"responder, at", {HEARD_BY_RESPONDER(T + 135 * S), .can_initiate = true}, T + 135 * S, TIMERS_INITIATE, LOOK(T + 135 * S)},
     {"the key is used up", {HEARD(T + S), .can_initiate = true, .wants_rekey = true}, T + S, TIMERS_INITIATE, LOOK(T + S)},
     {"… before the retry", {HEARD(T + S), .can_initiate = true, .wants_rekey = true, .retry_ns = T + S + 1}, T + S, 0, T + S + 1},
     {"rekey goes on, before",
@@ -93,13 +91,9 @@ static const struct row rows[] = {
 
     {"end of life, before", {HEARD(T + LIFE)}, T + LIFE - 1, 0, T + LIFE},
     {"end of life, at", {HEARD(T + LIFE)}, T + LIFE, TIMERS_EXPIRE, LOOK(T + LIFE)},
-    {"end of life: call",
-     {HEARD(T + LIFE), .is_initiator = false, .can_initiate = true},
-     T + LIFE,
-     TIMERS_EXPIRE | TIMERS_INITIATE,
-     LOOK(T + LIFE)},
+    {"end of life: call", {HEARD_BY_RESPONDER(T + LIFE), .can_initiate = true}, T + LIFE, TIMERS_EXPIRE | TIMERS_INITIATE, LOOK(T + LIFE)},
     {"a short life: call, however young",
-     {HEARD(T + 2 * S), .reject_after_ns = 2 * S, .can_initiate = true},
+     {SESSION(2 * S), .is_initiator = true, .received_ns = T + 2 * S, .can_initiate = true},
      T + 2 * S,
      TIMERS_EXPIRE | TIMERS_INITIATE,
      LOOK(T + 2 * S)},
