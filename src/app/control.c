@@ -32,12 +32,25 @@ struct client {
 
 static bool is_served(const struct sockaddr_un *sun)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_there = fd >= 0 && connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    // EAGAIN: somebody listens, but is too busy to take us; a blocking call would wait for that.
+    bool is_there = fd >= 0 && (connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0 || errno == EAGAIN);
 
     if (fd >= 0)
         close(fd);
     return is_there;
+}
+
+// Whatever is no socket is not ours to remove.
+static int remove_stale(const struct sockaddr_un *sun)
+{
+    struct stat st;
+
+    if (lstat(sun->sun_path, &st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    return unlink(sun->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int listen_at(const struct sockaddr_un *sun)
@@ -62,13 +75,14 @@ int control_open(const char *run_dir, const char *name, char path[static CONTROL
 {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     int len = snprintf(sun.sun_path, sizeof sun.sun_path, "%s/%s.sock", run_dir, name);
+    int error;
 
     if (len < 0 || (size_t)len >= sizeof sun.sun_path) {
         snprintf(text, cap, "the path of the control socket is too long: choose a shorter --run-dir");
         return -ENAMETOOLONG;
     }
     if (mkdir(run_dir, 0755) < 0 && errno != EEXIST) {
-        int error = -errno;
+        error = -errno;
         snprintf(text, cap, "can't make the folder %s for the control socket: %s; make it, or name another one with --run-dir", run_dir,
                  strerror(-error));
         return error;
@@ -77,8 +91,11 @@ int control_open(const char *run_dir, const char *name, char path[static CONTROL
         snprintf(text, cap, "instance '%s' is running already (%s); stop that one first", name, sun.sun_path);
         return -EADDRINUSE;
     }
-    if (unlink(sun.sun_path) < 0 && errno != ENOENT)
-        snprintf(text, cap, "can't remove the old socket %s", sun.sun_path);
+    error = remove_stale(&sun);
+    if (error) {
+        snprintf(text, cap, "can't put the control socket at %s: %s; move away what is there", sun.sun_path, strerror(-error));
+        return error;
+    }
     int fd = listen_at(&sun);
     if (fd < 0)
         snprintf(text, cap, "can't listen at %s: %s", sun.sun_path, strerror(-fd));

@@ -261,7 +261,7 @@ node_stop() {
 node_kill() {
     {
         # shellcheck disable=SC2046
-        kill -KILL $(ip netns pids "$(ns "ns$1")")
+        kill -KILL $(ip netns pids "$(ns "ns$1")" | sort -rn) # the worker first: its monitor would have it say goodbye
         wait "${NODE_PID[$1]}"
     } 2>/dev/null
     unset "NODE_PID[$1]"
@@ -273,8 +273,8 @@ node_is_gone() { [[ ! -e /proc/$1/stat || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev
 # node_status A|B: the JSON document.
 node_status() { "$ETHERCORD" status "$1" --run-dir "$WORK/run-$1" --json; }
 
-# status_get A|B PATH…: values out of the JSON document, one a line; paths like .peers[0].state or .drops.auth_failed. A counter that
-# is not there reads as 0, anything else as null.
+# status_get A|B PATH…: values out of the JSON document, one a line; paths like .peers[0].state or .drops.auth_failed. What is not there
+# reads as null.
 status_get() {
     local site=$1
     shift
@@ -290,7 +290,7 @@ for path in sys.argv[1:]:
         try:
             value = value[key] if key else value[int(index)]
         except (KeyError, IndexError, TypeError):
-            value = 0 if path.startswith((".drops.", ".counters.")) else None
+            value = None
             break
     print(value if isinstance(value, str) else json.dumps(value))' "$@"
 }

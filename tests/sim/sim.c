@@ -80,8 +80,8 @@ static void print_node(const struct sim_node *node)
 
 void sim_fail(const struct sim *sim, const char *file, int line, const char *what)
 {
-    print_error("%s:%d: %s (at %.6f s)\nrepeat: SIM_SEED=%llu SIM_ONLY=%s %s\n", file, line, what,
-                (double)(sim->now_ns - START_NS) / 1e9, (unsigned long long)sim->seed, sim->scenario, program_invocation_name);
+    print_error("%s:%d: %s (at %.6f s)\nrepeat: SIM_SEED=%llu SIM_ONLY=%s %s\n", file, line, what, (double)(sim->now_ns - START_NS) / 1e9,
+                (unsigned long long)sim->seed, sim->scenario, program_invocation_name);
     for (int id = 0; id < SIM_NODES; id++)
         print_node(&sim->nodes[id]);
     _fail(file, line);

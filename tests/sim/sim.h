@@ -98,12 +98,12 @@ struct sim_node {
     struct tap tap;
     struct udp udp[2];
     bool is_tap_down, has_carrier;
-    struct sim_frames to_read;     // in the TAP, for the node
-    struct sim_frames written;     // by the node to the TAP: all but numbered frames
-    struct sim_datagrams inbox;    // of the UDP socket
+    struct sim_frames to_read;  // in the TAP, for the node
+    struct sim_frames written;  // by the node to the TAP: all but numbered frames
+    struct sim_datagrams inbox; // of the UDP socket
     struct sim_flow flow;
-    uint64_t last_arrival_ns;      // of what it sent
-    unsigned n_up, n_down;         // events
+    uint64_t last_arrival_ns; // of what it sent
+    unsigned n_up, n_down;    // events
     unsigned n_conflicts;
 };
 

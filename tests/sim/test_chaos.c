@@ -64,7 +64,7 @@ static void set_rekey(struct sim *sim, uint64_t age_ns)
 
 static void chaos(struct sim *sim)
 {
-    static void (*const events[])(struct sim *sim) = {new_weather, restart_one, replay_some, move_one, burst};
+    static void (*const events[])(struct sim * sim) = {new_weather, restart_one, replay_some, move_one, burst};
 
     sim->is_recording = true;
     sim->slow_us = (unsigned)sim_below(sim, 3) * 3000;
@@ -90,7 +90,7 @@ static void chaos(struct sim *sim)
 static void test_chaos(void **state)
 {
     (void)state;
-    sim_each_seed("test_chaos", 60, chaos);
+    sim_each_seed("test_chaos", 40, chaos);
 }
 
 int main(void)

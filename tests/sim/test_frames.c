@@ -248,8 +248,7 @@ static size_t take_answers(struct sim_node *node, uint16_t ether_type)
     size_t n = 0;
 
     for (size_t i = 0; i < node->written.n; i++)
-        n += memcmp(node->written.at[i].bytes, host_mac, sizeof host_mac) == 0 &&
-             load_be16(node->written.at[i].bytes + 12) == ether_type;
+        n += memcmp(node->written.at[i].bytes, host_mac, sizeof host_mac) == 0 && load_be16(node->written.at[i].bytes + 12) == ether_type;
     sim_frames_free(&node->written);
     return n;
 }
@@ -288,8 +287,12 @@ static void test_shortcut_near_and_far(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_size),      cmocka_unit_test(test_lossy_fragments),  cmocka_unit_test(test_path_is_smaller),
-        cmocka_unit_test(test_busy_underlay),   cmocka_unit_test(test_not_for_the_wire), cmocka_unit_test(test_carrier),
+        cmocka_unit_test(test_every_size),
+        cmocka_unit_test(test_lossy_fragments),
+        cmocka_unit_test(test_path_is_smaller),
+        cmocka_unit_test(test_busy_underlay),
+        cmocka_unit_test(test_not_for_the_wire),
+        cmocka_unit_test(test_carrier),
         cmocka_unit_test(test_shortcut_near_and_far),
     };
 

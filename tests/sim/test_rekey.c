@@ -194,8 +194,8 @@ static void test_expire(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_second),       cmocka_unit_test(test_crossing),
-        cmocka_unit_test(test_limit_by_messages),  cmocka_unit_test(test_limit_by_blocks),
+        cmocka_unit_test(test_every_second),         cmocka_unit_test(test_crossing),
+        cmocka_unit_test(test_limit_by_messages),    cmocka_unit_test(test_limit_by_blocks),
         cmocka_unit_test(test_exactly_to_the_limit), cmocka_unit_test(test_expire),
     };
 

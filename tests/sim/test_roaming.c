@@ -191,9 +191,8 @@ static void test_forward_from_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_move),         cmocka_unit_test(test_move_while_idle),
-        cmocka_unit_test(test_move_often),   cmocka_unit_test(test_forward),
-        cmocka_unit_test(test_forward_once), cmocka_unit_test(test_forward_from_the_start),
+        cmocka_unit_test(test_move),    cmocka_unit_test(test_move_while_idle), cmocka_unit_test(test_move_often),
+        cmocka_unit_test(test_forward), cmocka_unit_test(test_forward_once),    cmocka_unit_test(test_forward_from_the_start),
     };
 
     sim_begin();
