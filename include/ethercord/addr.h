@@ -32,7 +32,7 @@ struct addr {
 struct endpoint {
     struct addr remote;
     struct addr source;      // our address (port unused); AF_UNSPEC = let the kernel choose
-    uint32_t source_ifindex; // 0 = let the kernel choose
+    uint32_t source_ifindex; // of a link-local source; 0 = the routing table decides
 };
 
 struct mac_address {

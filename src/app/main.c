@@ -4,6 +4,7 @@
  */
 #include <sodium.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "commands.h"
 
@@ -13,5 +14,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ethercord: libsodium can't be initialized; is there a source of randomness?\n");
         return CODE_FAILED;
     }
-    return commands_dispatch(argc, argv);
+    int code = commands_dispatch(argc, argv);
+    fflush(NULL);
+    _exit(code); // at exit() libuv would wait for a name lookup that may hang
 }

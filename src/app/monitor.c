@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <uv.h>
@@ -14,6 +15,17 @@
 #include "ethercord/log.h"
 #include "ipc.h"
 #include "options.h"
+
+void stop_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(how, &set, NULL);
+}
 
 enum { STOP_MS = 3000 }; // how long a worker may take to end
 
@@ -156,19 +168,35 @@ static int start(struct monitor *monitor)
     return uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
 }
 
-int monitor_main(const struct config *config, pid_t worker, int ipc_fd)
+static int watch(struct monitor *monitor)
 {
-    struct monitor monitor = {.config = config, .worker = worker, .ipc_fd = ipc_fd, .exit_code = CODE_FAILED};
-    int error = start(&monitor);
+    int error = start(monitor);
 
     if (error) {
         log_error("can't start the monitor: %s", uv_strerror(error));
+        kill(monitor->worker, SIGTERM);
+        waitpid(monitor->worker, NULL, 0);
+        return CODE_FAILED;
+    }
+    stop_signals(SIG_UNBLOCK);
+    reap(monitor); // it may have ended before the signal handler was there
+    if (!monitor->has_ended)
+        uv_run(&monitor->uv, UV_RUN_DEFAULT);
+    return monitor->exit_code;
+}
+
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd)
+{
+    struct monitor *monitor = calloc(1, sizeof *monitor);
+
+    if (!monitor) {
         kill(worker, SIGTERM);
         waitpid(worker, NULL, 0);
         return CODE_FAILED;
     }
-    reap(&monitor); // it may have ended before the signal handler was there
-    if (!monitor.has_ended)
-        uv_run(&monitor.uv, UV_RUN_DEFAULT);
-    return monitor.exit_code; // the process ends now: a lookup that still hangs must not hold it up
+    *monitor = (struct monitor){.config = config, .worker = worker, .ipc_fd = ipc_fd, .exit_code = CODE_FAILED};
+    int exit_code = watch(monitor);
+    if (!monitor->is_looking_up) // else a thread of libuv still writes to it, until the process ends
+        free(monitor);
+    return exit_code;
 }

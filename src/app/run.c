@@ -4,6 +4,7 @@
  * monitor watch, and undo what was done to the system.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,8 @@ static bool open_tap(struct stages *stages)
         error = tap_get_mac_address(&stages->devices.tap, &stages->devices.tap_mac);
     if (error)
         log_error("can't open the TAP %s: %s", settings->name, tap_advice(error));
+    else if (settings->carrier == TAP_CARRIER_PEER_UP && stages->config->peer.is_present)
+        stages->devices.tap.ops->set_carrier(&stages->devices.tap, false); // before it is up: no pulse for spanning tree to see
     return !error;
 }
 
@@ -154,6 +157,7 @@ int app_run(struct config *config, const char *run_dir)
     struct stages stages = {.config = config, .run_dir = run_dir};
     int code = CODE_FAILED;
 
+    stop_signals(SIG_BLOCK);
     log_set_level(config->log_level);
     log_set_name(config->name);
     if (confine_monitor() < 0)

@@ -17,6 +17,7 @@
 #include "ethercord/node.h"
 #include "ipc.h"
 #include "loops.h"
+#include "monitor.h"
 #include "options.h"
 #include "status.h"
 
@@ -229,6 +230,7 @@ static int make_loop(struct worker *worker)
     worker->control.ctx = worker;
     if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
         return error;
+    stop_signals(SIG_UNBLOCK);
     return control_start(&worker->control, &worker->uv, worker->devices->control_fd);
 }
 
@@ -257,8 +259,8 @@ static void run(struct worker *worker)
         uv_run(&worker->uv, UV_RUN_DEFAULT);
 
     node_stop(&worker->node, now_boot_ns(), now_wall_ns());
+    loop_stop(&worker->rx); // first: it wakes tx, and a loop that has ended can't be woken
     loop_stop(&worker->tx); // carries out what it was ordered: the goodbye
-    loop_stop(&worker->rx);
 }
 
 static void tear_down(struct worker *worker)

@@ -101,6 +101,8 @@ static void prepare_recv(const struct udp_datagram *datagrams, size_t n)
     }
 }
 
+// The interface is kept for link-local addresses only: in a control message that is sent it is no fact but an order, which goes before
+// the routing table; an answer would stay on that interface when the route has long moved.
 static void take_ipv4_source(struct endpoint *endpoint, const struct cmsghdr *cmsg)
 {
     struct in_pktinfo info;
@@ -108,20 +110,18 @@ static void take_ipv4_source(struct endpoint *endpoint, const struct cmsghdr *cm
     // ipi_spec_dst, not ipi_addr: for a broadcast it is the address of ours to answer from.
     endpoint->source.family = AF_INET;
     memcpy(endpoint->source.ip, &info.ipi_spec_dst, IPV4_LEN);
-    endpoint->source_ifindex = (uint32_t)info.ipi_ifindex;
 }
 
 static void take_ipv6_source(struct endpoint *endpoint, const struct cmsghdr *cmsg)
 {
     struct in6_pktinfo info;
     memcpy(&info, CMSG_DATA(cmsg), sizeof info);
-    endpoint->source_ifindex = info.ipi6_ifindex;
     if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
         return; // nothing can be sent from it
     endpoint->source.family = AF_INET6;
     memcpy(endpoint->source.ip, &info.ipi6_addr, IPV6_LEN);
     if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
-        endpoint->source.scope = info.ipi6_ifindex;
+        endpoint->source.scope = endpoint->source_ifindex = info.ipi6_ifindex;
 }
 
 static void take_source(struct endpoint *endpoint, struct msghdr *header)

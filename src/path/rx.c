@@ -244,18 +244,31 @@ static bool send_record(struct rx *rx, const struct record_header *header, const
     return true;
 }
 
-static void take_token(struct rx *rx, enum report_kind kind, const struct record *record)
+static enum drop_reason take_token(struct rx *rx, enum report_kind kind, const struct record *record)
 {
     struct report message = {.kind = kind};
 
     memcpy(message.u.token, record->body, WIRE_TOKEN_LEN);
-    hint(rx, &message, NULL, 0); // a lost one is asked for again
+    return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL; // a lost one is asked for again
+}
+
+static enum drop_reason answer(struct rx *rx, const struct record_header *header, const struct record *request)
+{
+    return send_record(rx, header, request->body, WIRE_TOKEN_LEN) ? DROP_COUNT : DROP_RING_FULL;
+}
+
+static enum drop_reason take_goodbye(struct rx *rx, const struct udp_datagram *datagram)
+{
+    struct report message = {.kind = REPORT_GOODBYE};
+    struct data_header header;
+
+    data_header_decode(datagram->bytes, &header);
+    message.local_index = header.receiver_index;
+    return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
 static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns)
 {
-    struct data_header header;
-
     switch (record->type) {
     case RECORD_FRAME:
         if (record->flags)
@@ -266,22 +279,15 @@ static enum drop_reason take_record(struct rx *rx, const struct record *record, 
         take_fragment(rx, record, datagram, now_ns);
         break;
     case RECORD_PROBE:
-        send_record(rx, &(struct record_header){.type = RECORD_PROBE_ANSWER, .has_to = true, .to = datagram->endpoint}, record->body,
-                    WIRE_TOKEN_LEN);
-        break;
+        return answer(rx, &(struct record_header){.type = RECORD_PROBE_ANSWER, .has_to = true, .to = datagram->endpoint}, record);
     case RECORD_ECHO:
-        send_record(rx, &(struct record_header){.type = RECORD_ECHO_ANSWER}, record->body, WIRE_TOKEN_LEN);
-        break;
+        return answer(rx, &(struct record_header){.type = RECORD_ECHO_ANSWER}, record);
     case RECORD_PROBE_ANSWER:
-        take_token(rx, REPORT_PROBE_ANSWER, record);
-        break;
+        return take_token(rx, REPORT_PROBE_ANSWER, record);
     case RECORD_ECHO_ANSWER:
-        take_token(rx, REPORT_ECHO_ANSWER, record);
-        break;
+        return take_token(rx, REPORT_ECHO_ANSWER, record);
     case RECORD_GOODBYE:
-        data_header_decode(datagram->bytes, &header);
-        hint(rx, &(struct report){.kind = REPORT_GOODBYE, .local_index = header.receiver_index}, NULL, 0);
-        break;
+        return take_goodbye(rx, datagram);
     case RECORD_PATH_REPORT:
         break;           // of no use until this end sends probes of different sizes
     case RECORD_SEGMENT: // was not agreed upon either

@@ -36,6 +36,10 @@ bool peer_choose_target(const struct peer *peer, unsigned attempt, struct endpoi
     if (peer->has_endpoint) {
         if (pick == 0) {
             *target = peer->endpoint;
+            if (attempt > 0) { // perhaps it is our own address that is no good any more: let the kernel choose
+                target->source = (struct addr){.family = AF_UNSPEC};
+                target->source_ifindex = 0;
+            }
             return true;
         }
         pick--;

@@ -182,19 +182,22 @@ static enum drop_reason check_timestamp(struct peer *peer, const struct hello *h
 
 static bool respond(struct peer *peer, struct initiation_in *in, struct keypair *keypair, const struct peer_input *input)
 {
-    uint8_t ephemeral[NOISE_KEY_LEN], payload[WIRE_CHOICE_LEN];
+    uint8_t ephemeral[NOISE_KEY_LEN], payload[WIRE_CHOICE_LEN], response[WIRE_RESPONSE_LEN];
+    struct cookie_jar jar = peer->jar; // a copy: nobody sends cookie replies to responses, and the initiation's must still be known
     struct choice choice = {.cipher = keypair->cipher, .tap_mtu = peer->self->tap_mtu, .features = peer->self->features};
     struct response_msg msg;
 
     noise_set_psk(&in->noise, peer->config.psk);
     choice_encode(&choice, payload);
-    response_begin(peer->held_response, keypair->local_index, keypair->remote_index, &msg);
+    response_begin(response, keypair->local_index, keypair->remote_index, &msg);
     random_fill(input->random, ephemeral, sizeof ephemeral);
     bool is_made = noise_create_response(&in->noise, ephemeral, payload, sizeof payload, msg.noise);
     sodium_memzero(ephemeral, sizeof ephemeral);
     if (!is_made || !keypair_derive(peer, keypair, &in->noise))
         return false;
-    cookie_add_macs(&peer->jar, peer->held_response, WIRE_RESPONSE_LEN, input->now_ns);
+    cookie_add_macs(&jar, response, sizeof response, input->now_ns);
+    cookie_jar_deinit(&jar);
+    memcpy(peer->held_response, response, sizeof response);
     return true;
 }
 

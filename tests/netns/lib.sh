@@ -152,12 +152,15 @@ net_down() {
     local name
     node_stop A
     node_stop B
-    for name in "${NS_MADE[@]}"; do
-        # Whatever runs in a namespace of ours was started by us.
-        # shellcheck disable=SC2046
-        kill -KILL $(ip netns pids "$NS_PREFIX$name" 2>/dev/null) 2>/dev/null
-        ip netns delete "$NS_PREFIX$name" 2>/dev/null
-    done
+    {
+        for name in "${NS_MADE[@]}"; do
+            # Whatever runs in a namespace of ours was started by us.
+            # shellcheck disable=SC2046
+            kill -KILL $(ip netns pids "$NS_PREFIX$name")
+            ip netns delete "$NS_PREFIX$name"
+        done
+        wait
+    } 2>/dev/null
     NS_MADE=()
 }
 

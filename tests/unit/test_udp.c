@@ -289,7 +289,7 @@ static void answers_from_the_address_that_was_asked(void **state)
     assert_int_equal(recv_some(&b, &in, 1), 1);
     second.port = 0;
     assert_true(addr_equal(&in.endpoint.source, &second));
-    assert_int_equal(in.endpoint.source_ifindex, if_nametoindex("lo"));
+    assert_int_equal(in.endpoint.source_ifindex, 0); // the routing table decides
     assert_int_equal(b.ops->send_batch(&b, &in, 1), 1);
     assert_int_equal(recv_some(&a, &in, 1), 1);
     second.port = udp_port(&b);
