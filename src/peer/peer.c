@@ -176,6 +176,8 @@ void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct
 {
     if (peer->previous.is_used && peer->previous.local_index == local_index)
         peer_drop_keypair(peer, &peer->previous, acts);
+    if (peer->next.is_used && peer->next.local_index == local_index) // its confirmation may be on the way still
+        peer_drop_keypair(peer, &peer->next, acts);
     if (!peer->current.is_used || peer->current.local_index != local_index)
         return;
     peer_drop_keypair(peer, &peer->current, acts);

@@ -426,6 +426,10 @@ static void test_probe_tokens(void **state)
     assert_int_equal(b->n_acts[PEER_ACT_SET_ENDPOINT], 2);
     probe_answered(b, token_farther); // over
     assert_int_equal(b->n_acts[PEER_ACT_SET_ENDPOINT], 2);
+    unsigned n_probes = b->n_acts[PEER_ACT_SEND_CONTROL];
+    advance(wire, b->config.timing.probe_every_ns);
+    tick(b);
+    assert_int_equal(b->n_acts[PEER_ACT_SEND_CONTROL], n_probes);
 }
 
 static void test_back_where_it_was(void **state)
@@ -568,6 +572,17 @@ static void test_reasons(void **state)
         tick(a);
     }
     assert_int_equal(a->n_acts[PEER_ACT_RESOLVE], 1); // a peer that is there is not looked up
+
+    init_wire(wire, false); // nor one that has called first, though its name has no address
+    b->config.has_endpoint_name = true;
+    start_peer(b);
+    handshake(a);
+    for (int i = 0; i < 10; i++) {
+        tick(b);
+        advance(wire, 2 * S);
+        talk_both(wire);
+    }
+    assert_int_equal(b->n_acts[PEER_ACT_RESOLVE], 0);
 }
 
 int main(void)
