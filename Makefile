@@ -61,8 +61,8 @@ RUN_TESTS = $(Q)$(TEST_ENV) $(if $(SANITIZE),setarch -R) tests/run
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: FORCE all deps deps-build deps-test deps-tidy programs check check-built check-full check-unit check-unit-built lint netns demo \
-    asan tsan ubsan valgrind cov cov-report format format-check tidy cppcheck install uninstall dist clean help
+.PHONY: FORCE all deps deps-build deps-test programs check check-built check-full check-unit check-unit-built lint netns demo \
+    asan tsan ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help
 
 all: $(PROGRAM) ## build build/ethercord (the default)
 
@@ -77,9 +77,6 @@ deps-build:
 
 deps-test: deps-build
 	@tests/deps.sh test
-
-deps-tidy: deps-build
-	@tests/deps.sh tidy
 
 # Files that hold what the targets were made with and change only when that does.
 define write_if_changed
@@ -183,9 +180,6 @@ format-check: | deps-test ## tell where `make format` would change something
 
 cppcheck: | deps-test ## only cppcheck
 	$(RUN_TESTS) tests/lint/cppcheck.test
-
-tidy: | deps-tidy ## clang-tidy, by .clang-tidy
-	$(Q)clang-tidy --quiet $(SOURCES) -- $(LANGUAGE) $(PKG_CFLAGS)
 
 install: $(PROGRAM) ## install below PREFIX (/usr/local), in DESTDIR if given
 	$(Q)install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/ethercord

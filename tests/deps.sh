@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the Debian packages that are missing: `tests/deps.sh build` for what the program needs to be built, `tests/deps.sh test` for
-# what its tests use, `tests/deps.sh tidy` for `make tidy`. Says what it does; says nothing and is done in a moment when all is there.
+# what its tests use. Says what it does; says nothing and is done in a moment when all is there.
 set -euo pipefail
 
 # The library headers by their pkg-config names, for systems that don't have dpkg.
@@ -20,9 +20,8 @@ packages_of() {
         echo ethtool iperf3 nftables openvpn python3 python3-scapy tcpdump tshark
         echo clang clang-format cppcheck libclang-rt-dev shellcheck valgrind # tests/lint, make asan and so on
         ;;
-    tidy) echo clang-tidy ;;
     *)
-        echo "deps.sh: unknown set '$1' (there are: build test tidy)" >&2
+        echo "deps.sh: unknown set '$1' (there are: build test)" >&2
         return 2
         ;;
     esac
