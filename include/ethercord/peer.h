@@ -187,7 +187,8 @@ uint64_t peer_tick(struct peer *peer, const struct peer_input *input, struct pee
 // Ends the current keypair and says so to the peer; for shutdown.
 void peer_stop(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 
-// Messages of handshakes. They return DROP_COUNT or why the message was dropped; then nothing has changed (but clock_behind_ns).
+// Messages of handshakes. They return DROP_COUNT or why the message was dropped; then nothing has changed, but
+// clock_behind_ns, and that an initiation whose authentic response is of no use (no common cipher) is not waited for any more.
 struct initiation_in {
     struct noise noise; // message 1 consumed; its static key is this peer's
     struct hello hello;

@@ -69,7 +69,7 @@ static bool are_host_bits(const struct cidr *cidr, unsigned bit)
 {
     unsigned n_bits = (unsigned)addr_ip_len(cidr->family) * 8;
     for (unsigned i = cidr->prefix_len; i < n_bits; i++) {
-        if ((cidr->ip[i / 8] >> (7 - i % 8) & 1u) != bit)
+        if (((unsigned)cidr->ip[i / 8] >> (7 - i % 8) & 1u) != bit)
             return false;
     }
     return true;

@@ -33,7 +33,7 @@ fi
 # Debian's own interpreter: it is the one that has scapy, and whatever else stands first on PATH is not wanted here.
 PYTHON=${PYTHON:-/usr/bin/python3}
 export PYTHONDONTWRITEBYTECODE=1
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/ethercord-test.XXXXXX")
+WORK= # a folder of our own for files; made when it is sure to be removed again
 NS_PREFIX="ec-$$-"
 declare -A NODE_PID=() # A and B: process id of the daemon in the foreground
 declare -a NS_MADE=()
@@ -168,11 +168,12 @@ cleanup() {
     trap - EXIT INT TERM HUP
     [[ -z $FOREGROUND_PID ]] || kill "$FOREGROUND_PID" 2>/dev/null
     net_down
-    rm -rf -- "$WORK"
+    [[ -z $WORK ]] || rm -rf -- "$WORK"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/ethercord-test.XXXXXX")
 
 # ---- nodes ------------------------------------------------------------------------------------------------------------------------
 
