@@ -60,6 +60,7 @@ RUN_TESTS = $(Q)$(TEST_ENV) $(if $(SANITIZE),setarch -R) tests/run
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
+.SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: FORCE all deps deps-build deps-test programs check check-built check-full check-unit check-unit-built lint netns demo \
     asan tsan ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help

@@ -50,6 +50,7 @@ struct rx {
     struct pool pool;
     struct buf *in[RX_BATCH];
     struct udp_datagram datagrams[RX_BATCH];
+    struct records decoded;         // of the data message in hand
     struct tap_frame out[RX_BATCH]; // waiting to be written; point into `in`
     int n_out;
     uint8_t shortcut_room[FRAME_MAX];

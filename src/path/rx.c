@@ -187,7 +187,6 @@ static struct recv_session *find_session(struct rx *rx, uint32_t local_index)
 static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns)
 {
     struct data_header header;
-    struct records records;
     size_t payload_len;
 
     data_header_decode(datagram->bytes, &header);
@@ -202,10 +201,10 @@ static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, 
     activity_note(&rx->activity->received_ns, now_ns);
     if (is_newest)
         accept_endpoint(rx, session, datagram, now_ns);
-    if (!records_decode(&records, datagram->bytes + WIRE_DATA_HEADER_LEN, payload_len))
+    if (!records_decode(&rx->decoded, datagram->bytes + WIRE_DATA_HEADER_LEN, payload_len))
         return DROP_BAD_RECORD;
-    for (size_t i = 0; i < records.n; i++) {
-        verdict = take_record(rx, &records.at[i], datagram, now_ns);
+    for (size_t i = 0; i < rx->decoded.n; i++) {
+        verdict = take_record(rx, &rx->decoded.at[i], datagram, now_ns);
         if (verdict != DROP_COUNT)
             count_drop(rx->counters, verdict);
     }

@@ -269,7 +269,10 @@ node_kill() {
         wait "${NODE_PID[$1]}"
     } 2>/dev/null
     unset "NODE_PID[$1]"
+    wait_until 5 nothing_runs "ns$1" # the worker takes its TAP with it, which is not done in a moment
 }
+
+nothing_runs() { [[ -z $(ip netns pids "$(ns "$1")") ]]; }
 
 # A zombie is gone too: only this shell can reap it, and it is waiting here.
 node_is_gone() { [[ ! -e /proc/$1/stat || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]; }
