@@ -14,12 +14,12 @@
  */
 #include "confine.h"
 
+#include "line.h"
 #include <cap-ng.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,24 +38,6 @@ struct identity {
     bool is_change; // false: stay who we are
 };
 
-// The caller's buffer for the one line.
-struct line {
-    char *text;
-    size_t cap;
-};
-
-static int fail(const struct line *line, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-// Hands `result` back, so that a rejection is one statement.
-static int fail(const struct line *line, int result, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(line->text, line->cap, format, arguments);
-    va_end(arguments);
-    return result;
-}
-
 static bool is_root(void)
 {
     uid_t real, effective, saved;
@@ -71,11 +53,11 @@ static int find_identity(const char *user, struct identity *identity, const stru
     char strings[PASSWD_CAP];
     int result = getpwnam_r(user, &entry, strings, sizeof strings, &found);
     if (result != 0 && result != ENOENT)
-        return fail(line, -result, "cannot look up user '%s': %s", user, strerror(result));
+        return line_fail(line, -result, "cannot look up user '%s': %s", user, strerror(result));
     if (!found)
-        return fail(line, -ENOENT, "user '%s' does not exist: create it (useradd --system %s) or name another", user, user);
+        return line_fail(line, -ENOENT, "user '%s' does not exist: create it (useradd --system %s) or name another", user, user);
     if (entry.pw_uid == 0)
-        return fail(line, -EINVAL, "user '%s' is root: name one without privileges", user);
+        return line_fail(line, -EINVAL, "user '%s' is root: name one without privileges", user);
     *identity = (struct identity){.uid = entry.pw_uid, .gid = entry.pw_gid, .is_change = true};
     return 0;
 }
@@ -127,8 +109,8 @@ static int drop_groups(const struct line *line)
         return 0;
     int result = -errno;
     if (result == -EPERM && are_groups_frozen())
-        return fail(line, 0, "this user namespace does not allow to drop supplementary groups: they are kept");
-    return fail(line, result, "cannot drop supplementary groups: %s: needs CAP_SETGID", strerror(-result));
+        return line_fail(line, 0, "this user namespace does not allow to drop supplementary groups: they are kept");
+    return line_fail(line, result, "cannot drop supplementary groups: %s: needs CAP_SETGID", strerror(-result));
 }
 
 // EINVAL comes from user namespaces only: the id has no meaning there. In one that maps nobody but its root (unshare -r), that root is an
@@ -144,20 +126,20 @@ static int become(struct identity *identity, const char *user, const struct line
         return 0;
     result = -errno;
     if (result != -EINVAL)
-        return fail(line, result, "cannot become user '%s': %s: needs CAP_SETUID and CAP_SETGID, or start as that user", user,
-                    strerror(-result));
+        return line_fail(line, result, "cannot become user '%s': %s: needs CAP_SETUID and CAP_SETGID, or start as that user", user,
+                         strerror(-result));
     identity->uid = geteuid();
     identity->gid = getegid();
     identity->is_change = false;
-    return fail(line, 0, "this user namespace has no user '%s': the worker keeps user id %u, without capabilities", user,
-                (unsigned)identity->uid);
+    return line_fail(line, 0, "this user namespace has no user '%s': the worker keeps user id %u, without capabilities", user,
+                     (unsigned)identity->uid);
 }
 
 static int drop_capabilities(const struct line *line)
 {
     capng_clear(CAPNG_SELECT_ALL);
     if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
-        return fail(line, -EPERM, "cannot drop capabilities");
+        return line_fail(line, -EPERM, "cannot drop capabilities");
     return 0;
 }
 
@@ -166,7 +148,7 @@ static int seal_process(const struct line *line)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0) {
         int result = -errno;
-        return fail(line, result, "cannot confine the worker: %s", strerror(-result));
+        return line_fail(line, result, "cannot confine the worker: %s", strerror(-result));
     }
     return 0;
 }
@@ -190,16 +172,16 @@ static int verify(const struct identity *identity, const struct line *line)
     uid_t uids[3];
     gid_t gids[3];
     if (getresuid(&uids[0], &uids[1], &uids[2]) < 0 || getresgid(&gids[0], &gids[1], &gids[2]) < 0)
-        return fail(line, -EPERM, "cannot see which user the worker is");
+        return line_fail(line, -EPERM, "cannot see which user the worker is");
     for (int i = 0; i < 3; i++)
         if (uids[i] != identity->uid || gids[i] != identity->gid)
-            return fail(line, -EPERM, "the worker still has another user or group than it should");
+            return line_fail(line, -EPERM, "the worker still has another user or group than it should");
     if (holds_capabilities())
-        return fail(line, -EPERM, "the worker still has capabilities");
+        return line_fail(line, -EPERM, "the worker still has capabilities");
     if (identity->is_change && (setuid(0) == 0 || setgid(0) == 0))
-        return fail(line, -EPERM, "the worker can become root again");
+        return line_fail(line, -EPERM, "the worker can become root again");
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-        return fail(line, -EPERM, "the worker is not confined");
+        return line_fail(line, -EPERM, "the worker is not confined");
     return 0;
 }
 
@@ -207,14 +189,14 @@ int confine_worker(const char *user, char *text, size_t cap)
 {
     struct line line = {text, cap};
     struct identity identity;
-    (void)fail(&line, 0, "%s", "");
+    (void)line_fail(&line, 0, "%s", "");
     int result = find_identity(user, &identity, &line);
     if (result < 0)
         return result;
     raise_memlock();
     result = deny_core();
     if (result < 0)
-        return fail(&line, result, "cannot switch core dumps off: %s", strerror(-result));
+        return line_fail(&line, result, "cannot switch core dumps off: %s", strerror(-result));
     drop_bounding_set();
     result = become(&identity, user, &line);
     if (result < 0)

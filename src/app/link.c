@@ -11,32 +11,14 @@
  */
 #include "link.h"
 
+#include "line.h"
 #include <errno.h>
 #include <linux/if_link.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 enum change { CHANGE_MTU = 1, CHANGE_TXQUEUELEN = 2, CHANGE_ADDRGENMODE = 4, CHANGE_MASTER = 8, CHANGE_UP = 16 };
-
-// The caller's buffer for the one line.
-struct line {
-    char *text;
-    size_t cap;
-};
-
-static int fail(const struct line *line, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-// Hands `result` back, so that a rejection is one statement.
-static int fail(const struct line *line, int result, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(line->text, line->cap, format, arguments);
-    va_end(arguments);
-    return result;
-}
 
 static const char *explain(int result)
 {
@@ -56,16 +38,16 @@ static int set_sizes(struct link *link, const struct link_settings *settings, co
     if (settings->mtu != 0 && settings->mtu != before->mtu) {
         int result = rtnl_set_link_mtu(&link->rtnl, before->index, settings->mtu);
         if (result == -EINVAL)
-            return fail(line, result, "'%s' can't have an MTU of %u: change MTU in [Tap]", settings->name, settings->mtu);
+            return line_fail(line, result, "'%s' can't have an MTU of %u: change MTU in [Tap]", settings->name, settings->mtu);
         if (result < 0)
-            return fail(line, result, "cannot set the MTU of '%s' to %u: %s", settings->name, settings->mtu, explain(result));
+            return line_fail(line, result, "cannot set the MTU of '%s' to %u: %s", settings->name, settings->mtu, explain(result));
         link->changes |= CHANGE_MTU;
     }
     if (settings->txqueuelen != 0 && settings->txqueuelen != before->txqueuelen) {
         int result = rtnl_set_txqueuelen(&link->rtnl, before->index, settings->txqueuelen);
         if (result < 0)
-            return fail(line, result, "cannot set the queue length of '%s' to %u: %s", settings->name, settings->txqueuelen,
-                        explain(result));
+            return line_fail(line, result, "cannot set the queue length of '%s' to %u: %s", settings->name, settings->txqueuelen,
+                             explain(result));
         link->changes |= CHANGE_TXQUEUELEN;
     }
     return 0;
@@ -95,7 +77,7 @@ static int silence(struct link *link, const struct link_settings *settings, cons
         if (result == -EAFNOSUPPORT || result == -EOPNOTSUPP)
             return 0;
         if (result < 0)
-            return fail(line, result, "cannot set addrgenmode none on '%s': %s", settings->name, explain(result));
+            return line_fail(line, result, "cannot set addrgenmode none on '%s': %s", settings->name, explain(result));
         if (link->before.has_addrgenmode)
             link->changes |= CHANGE_ADDRGENMODE;
     }
@@ -110,19 +92,21 @@ static int join_bridge(struct link *link, const struct link_settings *settings, 
     struct rtnl_link bridge;
     int result = rtnl_get_link(&link->rtnl, settings->bridge, &bridge);
     if (result == -ENODEV)
-        return fail(line, result, "bridge '%s' does not exist: create it first (ip link add %s type bridge) or remove Bridge from [Tap]",
-                    settings->bridge, settings->bridge);
+        return line_fail(line, result,
+                         "bridge '%s' does not exist: create it first (ip link add %s type bridge) or remove Bridge from [Tap]",
+                         settings->bridge, settings->bridge);
     if (result < 0)
-        return fail(line, result, "cannot look up bridge '%s': %s", settings->bridge, explain(result));
+        return line_fail(line, result, "cannot look up bridge '%s': %s", settings->bridge, explain(result));
     if (strcmp(bridge.kind, "bridge") != 0)
-        return fail(line, -EINVAL, "'%s' is no bridge: name a bridge, or remove Bridge from [Tap]", settings->bridge);
+        return line_fail(line, -EINVAL, "'%s' is no bridge: name a bridge, or remove Bridge from [Tap]", settings->bridge);
     if (!(bridge.flags & IFF_UP))
-        (void)fail(line, 0, "bridge '%s' is down: nothing passes until it is up (ip link set %s up)", settings->bridge, settings->bridge);
+        (void)line_fail(line, 0, "bridge '%s' is down: nothing passes until it is up (ip link set %s up)", settings->bridge,
+                        settings->bridge);
     if (link->before.master == bridge.index)
         return 0;
     result = rtnl_set_link_master(&link->rtnl, link->before.index, bridge.index);
     if (result < 0)
-        return fail(line, result, "'%s' cannot join bridge '%s': %s", settings->name, settings->bridge, explain(result));
+        return line_fail(line, result, "'%s' cannot join bridge '%s': %s", settings->name, settings->bridge, explain(result));
     link->changes |= CHANGE_MASTER;
     return 0;
 }
@@ -136,10 +120,10 @@ static int add_addresses(struct link *link, const struct link_settings *settings
             continue; // somebody else's, who keeps it
         char text[CIDR_TEXT_CAP];
         if (result < 0 && result != -EPERM && address->family == AF_INET6)
-            return fail(line, result, "cannot add %s to '%s': %s: is IPv6 disabled on it?", cidr_format(address, text), settings->name,
-                        explain(result));
+            return line_fail(line, result, "cannot add %s to '%s': %s: is IPv6 disabled on it?", cidr_format(address, text), settings->name,
+                             explain(result));
         if (result < 0)
-            return fail(line, result, "cannot add %s to '%s': %s", cidr_format(address, text), settings->name, explain(result));
+            return line_fail(line, result, "cannot add %s to '%s': %s", cidr_format(address, text), settings->name, explain(result));
         link->addresses[link->n_addresses++] = *address;
     }
     return 0;
@@ -151,7 +135,7 @@ static int bring_up(struct link *link, const struct link_settings *settings, con
         return 0;
     int result = rtnl_set_link_up(&link->rtnl, link->before.index, true);
     if (result < 0)
-        return fail(line, result, "cannot bring '%s' up: %s", settings->name, explain(result));
+        return line_fail(line, result, "cannot bring '%s' up: %s", settings->name, explain(result));
     link->changes |= CHANGE_UP;
     return 0;
 }
@@ -160,12 +144,12 @@ static int find_interface(struct link *link, const struct link_settings *setting
 {
     int result = rtnl_open(&link->rtnl);
     if (result < 0)
-        return fail(line, result, "cannot open a netlink socket: %s", explain(result));
+        return line_fail(line, result, "cannot open a netlink socket: %s", explain(result));
     result = rtnl_get_link(&link->rtnl, settings->name, &link->before);
     if (result == -ENODEV)
-        return fail(line, result, "interface '%s' does not exist", settings->name);
+        return line_fail(line, result, "interface '%s' does not exist", settings->name);
     if (result < 0)
-        return fail(line, result, "cannot look up interface '%s': %s", settings->name, explain(result));
+        return line_fail(line, result, "cannot look up interface '%s': %s", settings->name, explain(result));
     return 0;
 }
 
@@ -215,10 +199,10 @@ int link_set_up(struct link *link, const struct link_settings *settings, char *t
 
     struct line line = {text, cap};
     *link = (struct link){0};
-    (void)fail(&line, 0, "%s", "");
+    (void)line_fail(&line, 0, "%s", "");
     if (settings->n_addresses > LINK_ADDRESSES_MAX)
-        return fail(&line, -EINVAL, "'%s' can have at most %d addresses: remove some from Address in [Tap]", settings->name,
-                    LINK_ADDRESSES_MAX);
+        return line_fail(&line, -EINVAL, "'%s' can have at most %d addresses: remove some from Address in [Tap]", settings->name,
+                         LINK_ADDRESSES_MAX);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int result = steps[i](link, settings, &line);
         if (result < 0) {

@@ -16,7 +16,7 @@
 // Tuning constants: batches per wake-up, and how often tx tries to get the last datagrams out at the end.
 enum { TX_BUDGET = 8, RX_BUDGET = 4, ERRORS_BUDGET = 64, LAST_TURNS = 50 };
 
-static uint64_t ms_until(uint64_t deadline_ns, uint64_t now_ns)
+uint64_t loop_ms_until(uint64_t deadline_ns, uint64_t now_ns)
 {
     return deadline_ns <= now_ns ? 0 : (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
@@ -33,7 +33,7 @@ static void set_timer(struct loop *loop, uv_timer_cb callback, uint64_t deadline
     if (deadline_ns == 0)
         uv_timer_stop(&loop->timer);
     else
-        uv_timer_start(&loop->timer, callback, ms_until(deadline_ns, now_ns), 0);
+        uv_timer_start(&loop->timer, callback, loop_ms_until(deadline_ns, now_ns), 0);
 }
 
 static bool is_stopping(struct loop *loop)
@@ -238,10 +238,15 @@ static int loop_init(struct loop *loop, struct node *node, uv_async_cb on_wake)
     return 0;
 }
 
+void loop_close_handles(uv_loop_t *uv)
+{
+    uv_walk(uv, close_handle, NULL);
+    uv_run(uv, UV_RUN_DEFAULT);
+}
+
 static void finish(struct loop *loop)
 {
-    uv_walk(&loop->uv, close_handle, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    loop_close_handles(&loop->uv);
     ensure(uv_loop_close(&loop->uv) == 0);
 }
 

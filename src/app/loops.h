@@ -30,6 +30,9 @@ struct loop {
 // Prepare on the main thread, then run; 0 or negative errno. tx_loop_…: TAP to UDP, rx_loop_…: UDP to TAP.
 int tx_loop_start(struct loop *loop, struct node *node);
 int rx_loop_start(struct loop *loop, struct node *node);
+// What the three loops have in common: a timer's wait in ms (never too short), and the end of all handles.
+uint64_t loop_ms_until(uint64_t deadline_ns, uint64_t now_ns);
+void loop_close_handles(uv_loop_t *uv);
 // From any thread.
 void loop_wake(struct loop *loop);
 // From main: what was ordered before is still done; returns when the thread has ended.

@@ -160,7 +160,6 @@ static void main_turn(struct worker *worker)
 {
     uint64_t now_ns = now_boot_ns();
     uint64_t deadline_ns = node_run_main(&worker->node, now_ns, now_wall_ns());
-    uint64_t wait_ms = deadline_ns <= now_ns ? 0 : (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
 
     if (atomic_load(&worker->tx.is_tap_gone) && !worker->is_stopping) {
         log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
@@ -169,7 +168,7 @@ static void main_turn(struct worker *worker)
         stop(worker);
         return;
     }
-    uv_timer_start(&worker->timer, on_timer, wait_ms, 0);
+    uv_timer_start(&worker->timer, on_timer, loop_ms_until(deadline_ns, now_ns), 0);
 }
 
 static json_t *build_status(void *ctx)
@@ -244,13 +243,6 @@ static int start_threads(struct worker *worker)
     return error;
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 static void run(struct worker *worker)
 {
     tell(worker, IPC_READY);
@@ -267,8 +259,7 @@ static void tear_down(struct worker *worker)
 {
     control_stop(&worker->control);
     uv_run(&worker->uv, UV_RUN_NOWAIT); // clients that are being served
-    uv_walk(&worker->uv, close_handle, NULL);
-    uv_run(&worker->uv, UV_RUN_DEFAULT);
+    loop_close_handles(&worker->uv);
     uv_loop_close(&worker->uv);
     node_deinit(&worker->node);
     tap_close(&worker->devices->tap);
