@@ -18,7 +18,6 @@
 enum ipc_kind {
     IPC_READY = 1, // worker: confined and running
     IPC_RESOLVE,   // worker: look the peer's endpoint up
-    IPC_TAP_GONE,  // worker: the TAP was deleted; it will end now
     IPC_ADDRESSES, // monitor: the answer, perhaps with none
     IPC_STOP,      // monitor: say goodbye and end
     IPC_KIND_COUNT

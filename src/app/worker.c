@@ -163,7 +163,6 @@ static void main_turn(struct worker *worker)
 
     if (atomic_load(&worker->tx.is_tap_gone) && !worker->is_stopping) {
         log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
-        tell(worker, IPC_TAP_GONE);
         worker->has_failed = true;
         stop(worker);
         return;
