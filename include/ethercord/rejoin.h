@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rejoin: merging the segments of one run back into the super-frame that they were cut from, as they arrive.
+ *
+ * The segments of a run lie under consecutive counters of one keypair, so a run is known by (receiver index, counter - index). A segment
+ * joins the open run when it is the next one of it: the next index, the next sequence number, headers that differ in nothing else. A gap,
+ * a segment out of its turn, or one shorter than those before it ends the run; what was joined so far is a super-frame of its own, and a
+ * run that began with a gap is one too. So a lost datagram costs its segment and no other.
+ *
+ * Segments come from the peer, authenticated but not trusted: each is parsed anew, and what goes to the kernel is built from what was
+ * parsed (see docs/protocol.md#records).
+ */
+#ifndef ETHERCORD_REJOIN_H
+#define ETHERCORD_REJOIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ethercord/offload.h"
+#include "ethercord/packet.h"
+#include "ethercord/split.h"
+
+// One SEGMENT record that records_decode() let pass.
+struct segment {
+    uint32_t receiver_index;
+    uint64_t counter;
+    uint8_t index;
+    uint8_t outer_ecn;
+    uint16_t gso_size;
+    uint16_t payload_len;
+    uint8_t headers_len;
+    const uint8_t *headers;
+};
+
+// Zeroed = no run is open. The payload itself lies where the caller has put it, piece behind piece.
+struct run {
+    bool is_open;
+    bool is_complete; // no further segment can join
+    uint32_t receiver_index;
+    uint64_t first_counter; // of index 0, whether that came or not
+    uint8_t next_index;
+    uint8_t n_segments; // joined
+    uint8_t outer_ecn;
+    uint16_t size; // payload of a segment that is not the last
+    uint16_t gso_size;
+    size_t payload_len; // of all that joined
+    struct packet_view packet;
+    uint8_t headers[SEGMENT_HEADERS_MAX]; // of the first that joined, with the flags of the last
+};
+
+enum rejoin_verdict {
+    REJOIN_JOINED, // its payload belongs behind what is there
+    REJOIN_BEGINS, // it is none of the open run (finish that first, then rejoin_begin())
+    REJOIN_BAD     // it contradicts the open run that it belongs to: to be dropped
+};
+enum rejoin_verdict rejoin_add(struct run *run, const struct segment *segment);
+// Begins a new run. False when the headers are not those of a TCP or UDP packet of that length: to be dropped.
+bool rejoin_begin(struct run *run, const struct segment *segment) __attribute__((warn_unused_result));
+// Whether the open run has room for `len` more bytes of payload: an IP packet ends at 64 KiB.
+bool rejoin_has_room(const struct run *run, size_t len);
+
+// Ends the run and tells what it is: its headers are those of the whole now, with a partial L4 checksum. A run that is no longer than
+// gso_size is a plain frame.
+void rejoin_finish(struct run *run, struct offload *offload);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ecn: see ecn.h.
+ */
+#include "ethercord/ecn.h"
+
+#include "ethercord/bytes.h"
+#include "ethercord/packet.h"
+
+enum { IPV4_TOS_AT = 1, IPV4_CHECKSUM_AT = 10, IPV6_ECN_AT = 1, IPV6_ECN_SHIFT = 4 }; // IPv6: the traffic class lies across two bytes
+
+static bool is_ipv4(const struct frame_view *frame)
+{
+    return frame->ether_type == ETHER_TYPE_IPV4 && frame->len - frame->l3_offset >= IPV4_HEADER_MIN;
+}
+
+static bool is_ipv6(const struct frame_view *frame)
+{
+    return frame->ether_type == ETHER_TYPE_IPV6 && frame->len - frame->l3_offset >= IPV6_HEADER_LEN;
+}
+
+enum ecn ecn_of(const struct frame_view *frame)
+{
+    const uint8_t *ip = frame->bytes + frame->l3_offset;
+
+    if (is_ipv4(frame))
+        return (enum ecn)(ip[IPV4_TOS_AT] & ECN_MASK);
+    if (is_ipv6(frame))
+        return (enum ecn)(ip[IPV6_ECN_AT] >> IPV6_ECN_SHIFT & ECN_MASK);
+    return ECN_NOT_ECT;
+}
+
+bool ecn_decapsulate(enum ecn *inner, enum ecn outer)
+{
+    if (outer == ECN_CE) {
+        if (*inner == ECN_NOT_ECT)
+            return false;
+        *inner = ECN_CE;
+    } else if (outer == ECN_ECT1 && *inner == ECN_ECT0) {
+        *inner = ECN_ECT1;
+    }
+    return true;
+}
+
+void ecn_set(const struct frame_view *frame, uint8_t *bytes, enum ecn ecn)
+{
+    uint8_t *ip = bytes + frame->l3_offset;
+
+    if (frame->ether_type == ETHER_TYPE_IPV6) {
+        ip[IPV6_ECN_AT] = (uint8_t)((ip[IPV6_ECN_AT] & ~((unsigned)ECN_MASK << IPV6_ECN_SHIFT)) | (unsigned)ecn << IPV6_ECN_SHIFT);
+        return;
+    }
+    // The checksum is moved by the difference (RFC 1624), not made anew: a wrong one stays wrong.
+    uint16_t before = load_be16(ip);
+    ip[IPV4_TOS_AT] = (uint8_t)((ip[IPV4_TOS_AT] & ~(unsigned)ECN_MASK) | (unsigned)ecn);
+    uint32_t sum = (uint32_t)(uint16_t)~load_be16(ip + IPV4_CHECKSUM_AT) + (uint16_t)~before + load_be16(ip);
+    sum = (sum >> 16) + (sum & UINT16_MAX);
+    sum = (sum >> 16) + (sum & UINT16_MAX);
+    store_be16(ip + IPV4_CHECKSUM_AT, (uint16_t)~sum);
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rejoin: see rejoin.h.
+ */
+#include "ethercord/rejoin.h"
+
+#include <string.h>
+
+#include "ethercord/bytes.h"
+
+enum { IPV4_LEN_AT = 2, IPV4_ID_AT = 4, IPV4_CHECKSUM_AT = 10, IPV6_LEN_AT = 4, UDP_LEN_AT = 4, LAST_ONLY = TCP_FIN | TCP_PSH };
+
+static size_t l4_header_len(const struct packet_view *packet)
+{
+    return (size_t)packet->payload_offset - packet->l4_offset;
+}
+
+// What may differ between the segments of a run is made the same as in the first one.
+static void level(const struct run *run, uint8_t *headers)
+{
+    const struct packet_view *packet = &run->packet;
+    const uint8_t *first = run->headers;
+    size_t l3 = packet->l3_offset, l4 = packet->l4_offset, checksum = l4 + packet_checksum_offset(packet);
+
+    if (packet->version == 4) {
+        memcpy(headers + l3 + IPV4_LEN_AT, first + l3 + IPV4_LEN_AT, 2);
+        memcpy(headers + l3 + IPV4_ID_AT, first + l3 + IPV4_ID_AT, 2);
+        memcpy(headers + l3 + IPV4_CHECKSUM_AT, first + l3 + IPV4_CHECKSUM_AT, 2);
+    } else {
+        memcpy(headers + l3 + IPV6_LEN_AT, first + l3 + IPV6_LEN_AT, 2);
+    }
+    memcpy(headers + checksum, first + checksum, 2);
+    if (packet->protocol == IPPROTO_UDP) {
+        memcpy(headers + l4 + UDP_LEN_AT, first + l4 + UDP_LEN_AT, 2);
+        return;
+    }
+    memcpy(headers + l4 + TCP_SEQUENCE_AT, first + l4 + TCP_SEQUENCE_AT, 4);
+    headers[l4 + TCP_FLAGS_AT] &= (uint8_t)~LAST_ONLY;
+    headers[l4 + TCP_FLAGS_AT] |= first[l4 + TCP_FLAGS_AT] & TCP_CWR;
+}
+
+static bool is_next_in_stream(const struct run *run, const struct segment *segment)
+{
+    const struct packet_view *packet = &run->packet;
+    size_t at = (size_t)packet->l4_offset + TCP_SEQUENCE_AT;
+
+    if (packet->protocol == IPPROTO_UDP)
+        return true;
+    return load_be32(segment->headers + at) == load_be32(run->headers + at) + (uint32_t)run->payload_len;
+}
+
+static bool headers_agree(const struct run *run, const struct segment *segment)
+{
+    uint8_t headers[SEGMENT_HEADERS_MAX];
+    size_t flags_at = (size_t)run->packet.l4_offset + TCP_FLAGS_AT;
+    bool is_tcp = run->packet.protocol == IPPROTO_TCP;
+
+    if (segment->headers_len != run->packet.payload_offset)
+        return false;
+    if (is_tcp && (segment->headers[flags_at] & TCP_CWR) != 0)
+        return false; // the first one's alone
+    memcpy(headers, segment->headers, segment->headers_len);
+    level(run, headers);
+    return is_next_in_stream(run, segment) && memcmp(headers, run->headers, segment->headers_len) == 0;
+}
+
+static bool is_of_run(const struct run *run, const struct segment *segment)
+{
+    return run->is_open && run->receiver_index == segment->receiver_index && run->first_counter == segment->counter - segment->index;
+}
+
+// FIN and PSH are the last segment's, and so is a payload that is shorter than the others.
+static void join(struct run *run, const struct segment *segment)
+{
+    run->next_index = (uint8_t)(segment->index + 1);
+    run->n_segments++;
+    run->payload_len += segment->payload_len;
+    run->is_complete = segment->payload_len < run->size || segment->index == SEGMENTS_MAX - 1;
+    if (run->packet.protocol == IPPROTO_TCP) {
+        size_t at = (size_t)run->packet.l4_offset + TCP_FLAGS_AT;
+        uint8_t last = segment->headers[at] & LAST_ONLY;
+        run->headers[at] |= last;
+        run->is_complete = run->is_complete || last != 0;
+    }
+}
+
+enum rejoin_verdict rejoin_add(struct run *run, const struct segment *segment)
+{
+    if (!is_of_run(run, segment))
+        return REJOIN_BEGINS;
+    if (segment->gso_size != run->gso_size)
+        return REJOIN_BAD;
+    if (run->is_complete || segment->index != run->next_index || segment->outer_ecn != run->outer_ecn)
+        return REJOIN_BEGINS;
+    if (segment->payload_len > run->size || !rejoin_has_room(run, segment->payload_len))
+        return REJOIN_BEGINS;
+    if (!headers_agree(run, segment))
+        return REJOIN_BAD;
+    join(run, segment);
+    return REJOIN_JOINED;
+}
+
+bool rejoin_begin(struct run *run, const struct segment *segment)
+{
+    struct frame_view frame;
+
+    *run = (struct run){0};
+    if (!frame_parse(&frame, segment->headers, segment->headers_len) || !packet_parse(&run->packet, &frame))
+        return false;
+    if (run->packet.payload_offset != segment->headers_len || run->packet.l4_len != l4_header_len(&run->packet) + segment->payload_len)
+        return false;
+    // A datagram of UDP is a segment of its own; the last one may be shorter, and nothing joins behind it.
+    run->is_open = true;
+    run->receiver_index = segment->receiver_index;
+    run->first_counter = segment->counter - segment->index;
+    run->gso_size = segment->gso_size;
+    run->size = run->packet.protocol == IPPROTO_UDP ? segment->gso_size : segment->payload_len;
+    run->outer_ecn = segment->outer_ecn;
+    memcpy(run->headers, segment->headers, segment->headers_len);
+    join(run, segment);
+    return true;
+}
+
+bool rejoin_has_room(const struct run *run, size_t len)
+{
+    return (size_t)run->packet.payload_offset - run->packet.l3_offset + run->payload_len + len <= IP_PACKET_MAX;
+}
+
+static enum super_kind kind_of(const struct packet_view *packet)
+{
+    if (packet->protocol == IPPROTO_UDP)
+        return SUPER_UDP;
+    return packet->version == 4 ? SUPER_TCP4 : SUPER_TCP6;
+}
+
+void rejoin_finish(struct run *run, struct offload *offload)
+{
+    struct packet_view *packet = &run->packet;
+
+    packet_resize(packet, run->headers, l4_header_len(packet) + run->payload_len);
+    *offload = (struct offload){.is_partial = true, .checksum_start = packet->l4_offset, .checksum_offset = packet_checksum_offset(packet)};
+    if (run->payload_len > run->gso_size) {
+        offload->kind = kind_of(packet);
+        offload->gso_size = run->gso_size;
+        offload->headers_len = packet->payload_offset;
+        offload->has_cwr = packet->protocol == IPPROTO_TCP && (run->headers[packet->l4_offset + TCP_FLAGS_AT] & TCP_CWR) != 0;
+    }
+    run->is_open = false;
+}
