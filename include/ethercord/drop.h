@@ -19,6 +19,7 @@
     X(NO_ENDPOINT, "no_endpoint", "nothing is known about where the peer is")                                                              \
     X(FRAME_TOO_SHORT, "frame_too_short", "less than an Ethernet header")                                                                  \
     X(FRAME_TOO_LONG, "frame_too_long", "frame is longer than the largest that can be carried")                                            \
+    X(BAD_OFFLOAD, "bad_offload", "the kernel left something undone in a frame that the frame has no place for")                           \
     X(LINK_LOCAL_CONTROL, "link_local_control", "PAUSE and MAC control frames never cross")                                                \
     X(SEND_FAILED, "send_failed", "the kernel refused the datagram (see the log)")                                                         \
     X(RING_FULL, "ring_full", "too many records were waiting for the sending thread")                                                      \
@@ -33,6 +34,7 @@
     X(BAD_FRAGMENT, "bad_fragment", "fragment that contradicts others of its run")                                                         \
     X(FRAGMENT_TIMEOUT, "fragment_timeout", "frame of which some fragments never came")                                                    \
     X(FRAGMENT_NO_ROOM, "fragment_no_room", "unfinished frame given up to make room for another")                                          \
+    X(ECN_NOT_CAPABLE, "ecn_not_capable", "congested underlay marked a datagram whose packet does not understand marks (RFC 6040)")        \
     X(EXCEEDS_TAP_MTU, "exceeds_tap_mtu", "frame from the peer that is longer than the TAP's MTU allows")                                  \
     X(TAP_DOWN, "tap_down", "frame from the peer while the TAP is down")                                                                   \
     X(TAP_WRITE_FAILED, "tap_write_failed", "the kernel refused the frame (see the log)")                                                  \
@@ -71,6 +73,13 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(TX_DATAGRAM_BYTES, "tx_datagram_bytes") /* UDP payload */                                                                            \
     X(RX_DATAGRAMS, "rx_datagrams")                                                                                                        \
     X(RX_DATAGRAM_BYTES, "rx_datagram_bytes")                                                                                              \
+    X(TX_TRAINS, "tx_trains") /* trains handed to the kernel; a single datagram is one, too */                                             \
+    X(RX_TRAINS, "rx_trains")                                                                                                              \
+    X(TAP_READ_SUPER_FRAMES, "tap_read_super_frames")                                                                                      \
+    X(TAP_WRITTEN_SUPER_FRAMES, "tap_written_super_frames")                                                                                \
+    X(TX_SEGMENTS, "tx_segments")                 /* of tx_frames: those cut from super-frames */                                          \
+    X(RX_SEGMENTS, "rx_segments")                 /* of rx_frames: those that came as segments */                                          \
+    X(TAP_OFFLOAD_REFUSED, "tap_offload_refused") /* writes that had to be finished in software because the TAP refused them */            \
     X(TX_FRAGMENTED_FRAMES, "tx_fragmented_frames")                                                                                        \
     X(RX_REASSEMBLED_FRAMES, "rx_reassembled_frames")                                                                                      \
     X(SHORTCUT_TAKEN, "shortcut_taken")         /* frames that were for the shortcut and go nowhere else */                                \

@@ -40,6 +40,7 @@ struct fragment {
     uint16_t size;
     uint8_t index;
     uint8_t count;
+    uint8_t ecn; // of the datagram that carried it
     const uint8_t *body;
     uint16_t len;
 };
@@ -53,6 +54,7 @@ struct fragment_run {
     uint16_t size;
     uint8_t count;
     uint16_t last_len; // of the last piece, 0 = not here yet
+    uint8_t ecn;       // congestion experienced by one was experienced by the frame (RFC 3168 5.3)
     uint8_t bytes[FRAME_MAX];
 };
 struct fragment_run_id {
@@ -66,12 +68,18 @@ struct reassembly {
     uint64_t n_ended;                             // ever
 };
 
-// Takes one piece that passed records_decode(). When it completes a frame, returns it (valid until the next call) with its length in
-// `len`; else NULL. Frames given up on the way are counted in `counters`, one drop per frame: BAD_FRAGMENT (a piece that contradicts its
-// run ends the whole run, as does a whole longer than FRAME_MAX; also index > counter), FRAGMENT_NO_ROOM, FRAGMENT_TIMEOUT. A doubled
-// piece, and one that comes after its run has ended, is ignored and not counted.
-const uint8_t *reassembly_add(struct reassembly *reassembly, const struct fragment *fragment, uint64_t now_ns, struct counters *counters,
-                              size_t *len);
+// A frame that is whole: valid until the next call, and may be written to.
+struct reassembled {
+    uint8_t *bytes;
+    size_t len;
+    uint8_t ecn; // of its datagrams
+};
+// Takes one piece that passed records_decode(). True when it completes a frame, which is in `whole` then. Frames given up on the way are
+// counted in `counters`, one drop per frame: BAD_FRAGMENT (a piece that contradicts its run ends the whole run, as does a whole longer than
+// FRAME_MAX; also index > counter), FRAGMENT_NO_ROOM, FRAGMENT_TIMEOUT. A doubled piece, and one that comes after its run has ended, is
+// ignored and not counted.
+bool reassembly_add(struct reassembly *reassembly, const struct fragment *fragment, uint64_t now_ns, struct counters *counters,
+                    struct reassembled *whole) __attribute__((warn_unused_result));
 // Gives up what is too old; counts. Returns the deadline of the oldest that is left, or 0.
 uint64_t reassembly_expire(struct reassembly *reassembly, uint64_t now_ns, struct counters *counters);
 

@@ -81,8 +81,8 @@ void node_start(struct node *node, uint64_t now_ns);
 // A turn of each thread. Deadlines are boot-time ns, 0 = none.
 uint64_t node_run_main(struct node *node, uint64_t now_ns, uint64_t wall_ns);
 enum tx_wait node_run_tx(struct node *node, bool is_readable, uint64_t now_ns, uint64_t *deadline_ns);
-// which: 0 or 1 = receive from that socket, -1 = orders and what is due only. Returns as rx_run(), or 0.
-int node_run_rx(struct node *node, int which, uint64_t now_ns, uint64_t *deadline_ns);
+// which: 0 or 1 = receive from that socket, -1 = orders and what is due only. False: that socket may have more.
+bool node_run_rx(struct node *node, int which, uint64_t now_ns, uint64_t *deadline_ns);
 
 // On main.
 void node_stop(struct node *node, uint64_t now_ns, uint64_t wall_ns);

@@ -121,6 +121,7 @@ struct keypair {
     uint64_t heard_ns; // first data message under it, 0 = none yet
     enum cipher cipher;
     uint16_t far_tap_mtu;
+    uint32_t far_features;     // set of enum feature
     struct endpoint at;        // initiator: where message 1 went; responder: where it came from and message 2 goes
     struct send_session *send; // until tx has it
     struct recv_session *recv; // until rx has it

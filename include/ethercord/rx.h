@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * rx: UDP to TAP. The pipeline of the rx thread, which owns the receiving keys, the replay windows and reassembly.
+ * rx: UDP to TAP. The pipeline of the rx thread, which owns the receiving keys, the replay windows, reassembly and rejoining.
  */
 #ifndef ETHERCORD_RX_H
 #define ETHERCORD_RX_H
@@ -14,15 +14,31 @@
 #include "ethercord/fragment.h"
 #include "ethercord/log.h"
 #include "ethercord/pool.h"
+#include "ethercord/rejoin.h"
 #include "ethercord/ring.h"
 #include "ethercord/session.h"
 #include "ethercord/shortcut.h"
 #include "ethercord/tap.h"
+#include "ethercord/tap_out.h"
 #include "ethercord/timers.h"
 #include "ethercord/udp.h"
 #include "ethercord/wire.h"
 
-enum { RX_BATCH = UDP_BATCH_MAX, RX_SESSIONS = KEYSTORE_PLACES };
+enum { RX_SESSIONS = KEYSTORE_PLACES };
+// Tuning constants.
+enum {
+    RX_BATCH = UDP_BATCH_MAX, // trains received at a time, while each of them is a single datagram
+    RX_BATCH_LONG = 8,        // … and while they are not: memory that is used again at once is in the cache
+    RX_BUDGET = 8             // batches in one turn
+};
+
+// One datagram of a train.
+struct rx_datagram {
+    const struct endpoint *endpoint;
+    const uint8_t *bytes;
+    size_t len;
+    uint8_t ecn;
+};
 
 struct rx {
     struct tap *tap;
@@ -49,12 +65,14 @@ struct rx {
     struct reassembly *reassembly;
     struct pool pool;
     struct buf *in[RX_BATCH];
-    struct udp_datagram datagrams[RX_BATCH];
-    struct records decoded;         // of the data message in hand
-    struct tap_frame out[RX_BATCH]; // waiting to be written; point into `in`
-    int n_out;
+    struct udp_train trains[RX_BATCH];
+    int n_asked;             // for the next batch
+    struct pool opened_pool; // of one buffer
+    struct buf *opened;      // what data messages are opened to: the payload of the open run, and behind it that of the message in hand
+    struct run run;
+    struct records decoded; // of the data message in hand
+    struct tap_out tap_out;
     uint8_t shortcut_room[FRAME_MAX];
-    struct log_limit write_failed;
     bool needs_tx, needs_main; // somebody has to be woken at the end of the turn
 };
 
@@ -62,8 +80,8 @@ struct rx {
 int rx_init(struct rx *rx);
 void rx_deinit(struct rx *rx);
 
-// One batch from udp[which]. Returns how many datagrams came: fewer than RX_BATCH = it is empty for now; negative errno.
-int rx_run(struct rx *rx, int which, uint64_t now_ns);
+// Receives from udp[which] until it is empty or the budget is used up. Returns false when more may be waiting.
+bool rx_run(struct rx *rx, int which, uint64_t now_ns);
 // Carries out main's orders.
 void rx_take_orders(struct rx *rx, uint64_t now_ns);
 // What is due by time (reassembly, announcements); returns the next deadline, or 0.

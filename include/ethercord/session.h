@@ -31,6 +31,7 @@ struct send_session {
     _Alignas(64) struct aead_key key;
     uint32_t remote_index;
     uint32_t local_index; // names the keypair
+    uint32_t features;    // what the peer takes: set of enum feature
     uint64_t born_ns;
     uint64_t next_counter;
     uint64_t n_blocks;
@@ -77,12 +78,14 @@ bool send_session_reserve(struct send_session *session, uint32_t n, size_t paylo
 // It is time to make a new keypair: half of a limit is used up.
 bool send_session_wants_rekey(const struct send_session *session);
 
-// Makes a data message of `payload_len` bytes at message + WIRE_DATA_HEADER_LEN, in place, under a reserved counter. Returns its length.
-size_t session_seal(const struct send_session *session, uint64_t counter, uint8_t *message, size_t payload_len);
+// Makes a data message of payload_len + WIRE_DATA_OVERHEAD bytes at `message` under a reserved counter. The payload may lie at
+// message + WIRE_DATA_HEADER_LEN, else it must not overlap with the message.
+void session_seal(const struct send_session *session, uint64_t counter, const uint8_t *payload, size_t payload_len, uint8_t *message);
 
-// Opens a data message in place; authentication first, then the replay window. Returns DROP_COUNT when the payload (at
-// message + WIRE_DATA_HEADER_LEN, `payload_len` bytes) may be used, else why not; then nothing has changed.
-enum drop_reason session_open(struct recv_session *session, uint8_t *message, size_t len, uint64_t now_ns, size_t *payload_len)
+// Opens a data message of `len` bytes to len - WIRE_DATA_OVERHEAD bytes at `payload`; authentication first, then the replay window. Returns
+// DROP_COUNT when the payload may be used, else why not; then nothing has changed but what `payload` points to. It may lie at
+// message + WIRE_DATA_HEADER_LEN, else it must not overlap with the message.
+enum drop_reason session_open(struct recv_session *session, const uint8_t *message, size_t len, uint64_t now_ns, uint8_t *payload)
     __attribute__((warn_unused_result));
 
 #endif

@@ -13,31 +13,53 @@
 #include <stdint.h>
 
 #include "ethercord/drop.h"
+#include "ethercord/ecn.h"
 #include "ethercord/fragment.h"
 #include "ethercord/log.h"
 #include "ethercord/pool.h"
 #include "ethercord/ring.h"
 #include "ethercord/session.h"
 #include "ethercord/shortcut.h"
+#include "ethercord/split.h"
 #include "ethercord/tap.h"
+#include "ethercord/tap_out.h"
 #include "ethercord/timers.h"
 #include "ethercord/udp.h"
 #include "ethercord/wire.h"
 
 // Tuning constants.
 enum {
-    TX_BATCH = 64,                      // frames read at a time
-    TX_TRAIN = TX_BATCH + FRAGMENTS_MAX // datagrams that wait at the most
+    TX_BATCH = 64,     // frames read at a time
+    TX_DATAGRAMS = 256 // that wait to be sent, at the most
 };
 
 // A sealed datagram on its way out, and what is lost if it can't be sent.
 struct tx_datagram {
-    struct buf *buf;
+    uint8_t *bytes;
+    size_t len;
     struct endpoint to;
+    enum ecn ecn;
     uint32_t n_frames; // whole frames that end in it
     uint32_t n_bytes;  // of those
-    bool is_fragment;  // if one piece is refused the others are of no use
+    bool is_segment;
+    bool is_fragment; // if one piece is refused the others are of no use
     bool is_last_fragment;
+};
+
+// A frame on its way into a datagram. There are TAP_TAILROOM free bytes behind it.
+struct tx_frame {
+    uint8_t *bytes;
+    size_t len;
+    enum ecn ecn;
+    bool is_partial; // its L4 checksum
+};
+
+// A super-frame that is being cut, run by run.
+struct tx_cut {
+    bool is_active;
+    struct super_frame super;
+    size_t at; // payload that was cut so far
+    enum ecn ecn;
 };
 
 struct tx {
@@ -61,17 +83,23 @@ struct tx {
     size_t payload_cap; // bytes of payload that a datagram to the endpoint carries
 
     struct pool pool;
-    struct buf *in[TX_BATCH]; // frames read and not done with
+    struct buf *in_buf;           // holds the frames of a batch
+    struct tap_read in[TX_BATCH]; // frames read and not done with
     int n_in, first_in;
-    struct buf *open_buf; // the data message that is being filled
+    struct tx_cut cut;
+    struct buf *frame_buf; // a record of rx, or a frame that was cut for a peer that takes no segments
+    struct buf *open_buf;  // the data message that is being filled with small frames
     struct payload open;
+    enum ecn open_ecn;
     uint32_t n_open_frames, n_open_bytes;
-    struct tx_datagram out[TX_TRAIN];
+    struct buf *out_buf; // holds the sealed datagrams, one behind the other
+    struct tx_datagram out[TX_DATAGRAMS];
     int n_out, first_out;
     bool is_skipping_run; // a piece was refused
-    struct udp_datagram batch[UDP_BATCH_MAX];
+    struct udp_train trains[UDP_BATCH_MAX];
     uint8_t shortcut_room[FRAME_MAX];
-    struct log_limit send_failed, write_failed;
+    struct tap_out tap_out; // for the shortcut
+    struct log_limit send_failed;
     bool needs_main; // main has to be woken at the end of the turn
 };
 
@@ -90,6 +118,8 @@ void tx_deinit(struct tx *tx);
 
 // One turn: orders and records of the other threads, then one batch from the TAP (if `is_readable`), then everything is sent.
 enum tx_wait tx_run(struct tx *tx, bool is_readable, uint64_t now_ns);
+// Whether nothing waits here to be cut, sealed or sent.
+bool tx_is_idle(const struct tx *tx);
 // What is due by time (announcements); returns the next deadline, or 0.
 uint64_t tx_tick(struct tx *tx, uint64_t now_ns);
 

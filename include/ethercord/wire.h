@@ -41,6 +41,12 @@ enum {
     PATH_MTU_MAX = 9216
 };
 #define WIRE_PROLOGUE "ethercord 1"
+// What an end takes when it receives; told in the handshake. Unknown bits are ignored.
+enum feature {
+    FEATURE_SEGMENT = 1,          // SEGMENT records
+    FEATURE_PARTIAL_CHECKSUM = 2, // RECORD_FLAG_PARTIAL_CHECKSUM
+    FEATURES_ALL = FEATURE_SEGMENT | FEATURE_PARTIAL_CHECKSUM
+};
 
 // Type by the first byte *and* the exact (data: the least) length; MESSAGE_INVALID for anything else, also when the reserved bytes
 // are not zero.
@@ -51,7 +57,7 @@ struct hello {
     uint8_t timestamp[WIRE_TIMESTAMP_LEN];
     uint16_t ciphers;  // set: 1 << enum cipher
     uint16_t tap_mtu;  // bytes
-    uint32_t features; // FEATURE_…; unknown bits are ignored
+    uint32_t features; // set of enum feature
 };
 // Payload of message 2.
 struct choice {

@@ -81,6 +81,7 @@ static void set_defaults(struct config *config)
     memcpy(config->tap.name, "cord0", sizeof("cord0"));
     memcpy(config->peer.name, "peer", sizeof("peer"));
     config->tap.mtu = TAP_MTU_DEFAULT;
+    config->tap.offload = TAP_OFFLOAD_FULL;
     config->peer.path_mtu = PATH_MTU_DEFAULT;
 }
 

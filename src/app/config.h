@@ -19,6 +19,7 @@
 #include "ethercord/log.h"
 #include "ethercord/peer.h"
 #include "ethercord/shortcut.h"
+#include "ethercord/tap.h"
 #include "ethercord/udp.h"
 #include "ethercord/wire.h"
 #include "keys.h"
@@ -40,6 +41,7 @@ struct tap_settings {
     char name[IFNAMSIZ];
     uint16_t mtu;
     enum tap_carrier carrier;
+    enum tap_offload offload;
     char bridge[IFNAMSIZ]; // "" = none
     struct cidr addresses[TAP_ADDRESSES_MAX];
     size_t n_addresses;

@@ -17,8 +17,12 @@
 
 static const char *const carrier_choices[] = {"always", "peer-up", NULL};
 static const char *const answer_choices[] = {"always", "peer-up", NULL};
+static const char *const tap_offload_choices[] = {"off", "checksum", "full", NULL};
+static const char *const udp_offload_choices[] = {"on", "off", NULL};
 _Static_assert(TAP_CARRIER_ALWAYS == 0 && TAP_CARRIER_PEER_UP == 1, "order of carrier_choices");
 _Static_assert(SHORTCUT_ANSWER_ALWAYS == 0 && SHORTCUT_ANSWER_PEER_UP == 1, "order of answer_choices");
+_Static_assert(TAP_OFFLOAD_OFF == 0 && TAP_OFFLOAD_CHECKSUM == 1 && TAP_OFFLOAD_FULL == 2, "order of tap_offload_choices");
+_Static_assert(UDP_OFFLOAD_ON == 0 && UDP_OFFLOAD_OFF == 1, "order of udp_offload_choices");
 
 static bool is_letter_or_digit(char c)
 {
@@ -185,6 +189,7 @@ static enum set_result set_choice(struct config_parse *parse, const struct confi
     return SET_BAD;
 }
 _Static_assert(sizeof(enum tap_carrier) == sizeof(unsigned) && sizeof(enum shortcut_answer) == sizeof(unsigned), "set_choice");
+_Static_assert(sizeof(enum tap_offload) == sizeof(unsigned) && sizeof(enum udp_offload) == sizeof(unsigned), "set_choice");
 
 static enum set_result set_log_level(struct config_parse *parse, const struct config_key *key, const char *value)
 {
@@ -460,6 +465,11 @@ const struct config_key config_keys[KEY_COUNT] = {
                        .default_text = "info", .help = "how much to tell"},
     [KEY_USER] = {SECTION_NODE, "User", set_user, FIELD(user), .expected = "the name of an unprivileged user", .default_text = "nobody",
                   .help = "the user that the worker becomes"},
+    [KEY_TAP_OFFLOAD] = {SECTION_NODE, "TapOffload", set_choice, FIELD(tap.offload), .choices = tap_offload_choices,
+                         .expected = "full, checksum or off", .default_text = "full",
+                         .help = "what the kernel leaves to us and takes from us undone at the TAP"},
+    [KEY_UDP_OFFLOAD] = {SECTION_NODE, "UdpOffload", set_choice, FIELD(udp.offload), .choices = udp_offload_choices,
+                         .expected = "on or off", .default_text = "on", .help = "send and receive trains of datagrams in one call"},
     [KEY_TAP_NAME] = {SECTION_TAP, "Name", set_interface, FIELD(tap.name), .expected = INTERFACE_FORM, .default_text = "cord0",
                       .help = "name of the TAP interface"},
     [KEY_TAP_MTU] = {SECTION_TAP, "MTU", set_number, FIELD(tap.mtu), .min = TAP_MTU_MIN, .max = TAP_MTU_MAX,

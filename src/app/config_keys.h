@@ -21,6 +21,8 @@ enum config_key_id {
     KEY_SOURCE_ADDRESS,
     KEY_LOG_LEVEL,
     KEY_USER,
+    KEY_TAP_OFFLOAD,
+    KEY_UDP_OFFLOAD,
     KEY_TAP_NAME,
     KEY_TAP_MTU,
     KEY_TAP_BRIDGE,

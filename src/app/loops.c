@@ -14,7 +14,7 @@
 #include "ethercord/log.h"
 
 // Tuning constants: batches per wake-up, and how often tx tries to get the last datagrams out at the end.
-enum { TX_BUDGET = 8, RX_BUDGET = 4, ERRORS_BUDGET = 64, LAST_TURNS = 50 };
+enum { TX_BUDGET = 8, ERRORS_BUDGET = 64, LAST_TURNS = 50 };
 
 uint64_t loop_ms_until(uint64_t deadline_ns, uint64_t now_ns)
 {
@@ -199,13 +199,9 @@ static void on_udp_readable(uv_poll_t *poll, int status, int events)
 
 static void rx_turn(struct loop *loop, int which)
 {
-    uint64_t now_ns, deadline_ns;
-    int n = RX_BATCH;
+    uint64_t now_ns = now_boot_ns(), deadline_ns;
 
-    for (int i = 0; i < RX_BUDGET && n == RX_BATCH; i++) {
-        now_ns = now_boot_ns();
-        n = node_run_rx(loop->node, which, now_ns, &deadline_ns);
-    }
+    node_run_rx(loop->node, which, now_ns, &deadline_ns); // what is left shows at the next poll
     if (is_stopping(loop))
         uv_stop(&loop->uv);
     else

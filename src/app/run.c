@@ -48,7 +48,7 @@ static const char *tap_advice(int error)
 static bool open_tap(struct stages *stages)
 {
     struct tap_settings *settings = &stages->config->tap;
-    int error = tap_open(&stages->devices.tap, settings->name);
+    int error = tap_open(&stages->devices.tap, settings->name, settings->offload);
 
     if (!error)
         error = tap_get_mac_address(&stages->devices.tap, &stages->devices.tap_mac);

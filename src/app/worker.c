@@ -200,7 +200,7 @@ static int make_node(struct worker *worker)
         .has_peer = config->peer.is_present,
         .shortcut = config->shortcut,
         .is_carrier_peer_up = config->tap.carrier == TAP_CARRIER_PEER_UP,
-        .self = {.ciphers = config->ciphers, .tap_mtu = config->tap.mtu},
+        .self = {.ciphers = config->ciphers, .tap_mtu = config->tap.mtu, .features = FEATURES_ALL},
     };
 
     memcpy(node_config.self.static_private, config->private_key, NOISE_KEY_LEN);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * udp: see udp.h. recvmmsg(2) and sendmmsg(2) on one bound, unconnected socket per address family.
+ * udp: see udp.h. recvmmsg(2) and sendmmsg(2) on one bound, unconnected socket per address family; a train is one message, with
+ * UDP_SEGMENT when it is sent and UDP_GRO when it is received.
  *
  * Pending errors. With IP_RECVERR an ICMP error does two things: an entry goes to the error queue, and its errno is left pending on the
  * socket (again whenever the queue moves on to its next entry), where it fails the next call of whatever kind before that has touched any
  * datagram, and is thereby cleared. So such a failure says nothing about the datagram at hand: the call is repeated. The same errno may be
  * the kernel's own answer instead (no route), given every time: a call that only looks up the route tells the two apart.
- * An error behind the first datagram of a call is not reported: the count is short, and the rest is tried again.
+ * An error behind the first message of a call is not reported: the count is short, and the rest is tried again.
+ *
+ * Refused trains. EIO: the device can't do checksums, or an IPsec policy (Linux before 6.11); EINVAL and EMSGSIZE: one kernel's or driver's
+ * limit or another's. The train goes out one by one; when that works it was the train that was refused, not the datagrams.
  */
 #include "ethercord/udp.h"
 
@@ -16,21 +20,26 @@
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "ethercord/ecn.h"
+#include "ethercord/log.h"
 
 enum {
     // A burst of 40 ms at 1.4 Gb/s, while the receiving thread is busy or not scheduled.
     RECV_BUFFER_BYTES = 7 << 20,
     // Holds a few full batches. More would only let a queue build up here, behind which every later datagram waits.
     SEND_BUFFER_BYTES = 1 << 20,
-    CONTROL_CAP = 64,        // one in_pktinfo or in6_pktinfo
+    CONTROL_CAP = 128,       // packet info, ECN, segment size
     ERROR_CONTROL_CAP = 256, // sock_extended_err with an address, and packet info
     ERROR_ENTRIES_MAX = 64,  // unreadable ones skipped at once
     // Another thread that drains a full error queue leaves one pending error after the other: rows of 200 were measured. The
     // limit is there so that an errno that we don't know better about can't hold up the thread for ever.
     TRIES_PENDING = 1 << 14,
     TRIES_TOO_LONG = 8, // EMSGSIZE: from an ICMP error, or of its own, which also adds an entry to the error queue each time
+    STRIKES_MAX = 3,    // trains refused one after the other
     // The kernel's MSG_PROBE: with MSG_CONFIRM and without payload, look up the route and send nothing. The C library has no name for it.
     PROBE_ROUTE = MSG_CONFIRM | 0x10
 };
@@ -48,14 +57,15 @@ union control {
     struct cmsghdr align;
     uint8_t bytes[CONTROL_CAP];
 };
-_Static_assert(CONTROL_CAP >= CMSG_SPACE(sizeof(struct in6_pktinfo)), "room for IPv6 packet info");
-_Static_assert(CONTROL_CAP >= CMSG_SPACE(sizeof(struct in_pktinfo)), "room for IPv4 packet info");
+_Static_assert(CONTROL_CAP >= CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)), "room for all of IPv6");
+_Static_assert(CONTROL_CAP >= CMSG_SPACE(sizeof(struct in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)), "room for all of IPv4");
 
 struct scratch {
     struct mmsghdr messages[UDP_BATCH_MAX];
     struct iovec iovecs[UDP_BATCH_MAX];
     union sockaddr_any names[UDP_BATCH_MAX];
     union control controls[UDP_BATCH_MAX];
+    int n_datagrams[UDP_BATCH_MAX]; // sending: in each message
 };
 // What the kernel wants to be told about a batch. It is written anew by each call and holds nothing between two, so it is no state; it
 // is here because it is too large for a stack, and sending is done by several threads.
@@ -86,10 +96,10 @@ static int tries_for(int error)
 
 // ---- receiving
 
-static void prepare_recv(const struct udp_datagram *datagrams, size_t n)
+static void prepare_recv(const struct udp_train *trains, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        scratch.iovecs[i] = (struct iovec){.iov_base = datagrams[i].bytes, .iov_len = datagrams[i].len};
+        scratch.iovecs[i] = (struct iovec){.iov_base = trains[i].bytes, .iov_len = trains[i].len};
         scratch.messages[i] = (struct mmsghdr){.msg_hdr = {
                                                    .msg_name = &scratch.names[i],
                                                    .msg_namelen = sizeof scratch.names[i],
@@ -124,39 +134,61 @@ static void take_ipv6_source(struct endpoint *endpoint, const struct cmsghdr *cm
         endpoint->source.scope = endpoint->source_ifindex = info.ipi6_ifindex;
 }
 
-static void take_source(struct endpoint *endpoint, struct msghdr *header)
+static bool is_cmsg(const struct cmsghdr *cmsg, int level, int type, size_t len)
+{
+    return cmsg->cmsg_level == level && cmsg->cmsg_type == type && cmsg->cmsg_len >= CMSG_LEN(len);
+}
+
+static void take_segment_size(struct udp_train *train, const struct cmsghdr *cmsg)
+{
+    int size;
+    memcpy(&size, CMSG_DATA(cmsg), sizeof size);
+    if (size > 0 && (size_t)size < train->len)
+        train->datagram_len = (size_t)size;
+}
+
+static void take_control(struct udp_train *train, struct msghdr *header)
 {
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
-        if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO && cmsg->cmsg_len >= CMSG_LEN(sizeof(struct in_pktinfo)))
-            take_ipv4_source(endpoint, cmsg);
-        else if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO &&
-                 cmsg->cmsg_len >= CMSG_LEN(sizeof(struct in6_pktinfo)))
-            take_ipv6_source(endpoint, cmsg);
+        if (is_cmsg(cmsg, IPPROTO_IP, IP_PKTINFO, sizeof(struct in_pktinfo)))
+            take_ipv4_source(&train->endpoint, cmsg);
+        else if (is_cmsg(cmsg, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(struct in6_pktinfo)))
+            take_ipv6_source(&train->endpoint, cmsg);
+        else if (is_cmsg(cmsg, IPPROTO_UDP, UDP_GRO, sizeof(int)))
+            take_segment_size(train, cmsg);
+        else if (is_cmsg(cmsg, IPPROTO_IP, IP_TOS, 1))
+            train->ecn = *CMSG_DATA(cmsg) & ECN_MASK;
+        else if (is_cmsg(cmsg, IPPROTO_IPV6, IPV6_TCLASS, sizeof(int))) {
+            int traffic_class;
+            memcpy(&traffic_class, CMSG_DATA(cmsg), sizeof traffic_class);
+            train->ecn = (uint8_t)(traffic_class & ECN_MASK);
+        }
     }
 }
 
-static void finish_recv(struct udp_datagram *datagrams, size_t n)
+static void finish_recv(struct udp_train *trains, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct msghdr *header = &scratch.messages[i].msg_hdr;
-        struct udp_datagram *datagram = &datagrams[i];
-        datagram->len = scratch.messages[i].msg_len;
-        datagram->is_truncated = (header->msg_flags & MSG_TRUNC) != 0;
-        memset(&datagram->endpoint, 0, sizeof datagram->endpoint);
-        (void)addr_from_sockaddr(&datagram->endpoint.remote, header->msg_name, header->msg_namelen); // stays unset if it is none
-        take_source(&datagram->endpoint, header);
+        struct udp_train *train = &trains[i];
+        train->len = train->datagram_len = scratch.messages[i].msg_len;
+        train->is_truncated = (header->msg_flags & MSG_TRUNC) != 0;
+        train->ecn = ECN_NOT_ECT;
+        memset(&train->endpoint, 0, sizeof train->endpoint);
+        (void)addr_from_sockaddr(&train->endpoint.remote, header->msg_name, header->msg_namelen); // stays unset if it is none
+        take_control(train, header);
     }
 }
 
-static int recv_batch(struct udp *udp, struct udp_datagram *datagrams, int n)
+static int recv_batch(struct udp *udp, struct udp_train *trains, int n)
 {
     if (n > UDP_BATCH_MAX)
         n = UDP_BATCH_MAX;
     for (int failed = 0;; failed++) {
-        prepare_recv(datagrams, (size_t)n);
+        prepare_recv(trains, (size_t)n);
         int got = recvmmsg(udp->fd, scratch.messages, (unsigned)n, MSG_DONTWAIT, NULL);
         if (got >= 0) {
-            finish_recv(datagrams, (size_t)got);
+            finish_recv(trains, (size_t)got);
             return got;
         }
         if (errno == EAGAIN)
@@ -169,31 +201,41 @@ static int recv_batch(struct udp *udp, struct udp_datagram *datagrams, int n)
 
 // ---- sending
 
-static size_t put_ipv4_source(union control *control, const struct endpoint *endpoint)
+// Appends a control message of `len` bytes of data.
+static void put_control(struct msghdr *header, int level, int type, const void *bytes, size_t len)
 {
-    struct in_pktinfo info = {.ipi_ifindex = (int)endpoint->source_ifindex};
-    memcpy(&info.ipi_spec_dst, endpoint->source.ip, IPV4_LEN);
-    control->align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof info), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO};
-    memcpy(CMSG_DATA(&control->align), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
+    struct cmsghdr *cmsg = (struct cmsghdr *)(void *)((uint8_t *)header->msg_control + header->msg_controllen);
+    memset(cmsg, 0, CMSG_SPACE(len));
+    *cmsg = (struct cmsghdr){.cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type};
+    memcpy(CMSG_DATA(cmsg), bytes, len);
+    header->msg_controllen += CMSG_SPACE(len);
 }
 
-static size_t put_ipv6_source(union control *control, const struct endpoint *endpoint)
-{
-    struct in6_pktinfo info = {.ipi6_ifindex = endpoint->source_ifindex};
-    memcpy(&info.ipi6_addr, endpoint->source.ip, IPV6_LEN);
-    control->align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof info), .cmsg_level = IPPROTO_IPV6, .cmsg_type = IPV6_PKTINFO};
-    memcpy(CMSG_DATA(&control->align), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
-}
-
-// Returns the length of the control message; 0 = the kernel is to choose the source.
-static size_t put_source(union control *control, const struct endpoint *endpoint, uint16_t family)
+// Without one the kernel chooses.
+static void put_source(struct msghdr *header, const struct endpoint *endpoint, uint16_t family)
 {
     if (endpoint->source.family == AF_UNSPEC && endpoint->source_ifindex == 0)
-        return 0;
-    memset(control, 0, sizeof *control);
-    return family == AF_INET ? put_ipv4_source(control, endpoint) : put_ipv6_source(control, endpoint);
+        return;
+    if (family == AF_INET) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)endpoint->source_ifindex};
+        memcpy(&info.ipi_spec_dst, endpoint->source.ip, IPV4_LEN);
+        put_control(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    } else {
+        struct in6_pktinfo info = {.ipi6_ifindex = endpoint->source_ifindex};
+        memcpy(&info.ipi6_addr, endpoint->source.ip, IPV6_LEN);
+        put_control(header, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+    }
+}
+
+static void put_ecn(struct msghdr *header, uint8_t ecn, uint16_t family)
+{
+    int traffic_class = ecn;
+    if (ecn == ECN_NOT_ECT)
+        return;
+    if (family == AF_INET)
+        put_control(header, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class);
+    else
+        put_control(header, IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof traffic_class);
 }
 
 static bool has_family_of(const struct udp *udp, const struct endpoint *endpoint)
@@ -201,25 +243,42 @@ static bool has_family_of(const struct udp *udp, const struct endpoint *endpoint
     return endpoint->remote.family == udp->family && (endpoint->source.family == AF_UNSPEC || endpoint->source.family == udp->family);
 }
 
-// Returns how many were prepared: up to the first that is not for this socket.
-static size_t prepare_send(const struct udp *udp, const struct udp_datagram *datagrams, size_t n)
+// Message `i` carries `len` bytes of a train from `at` on: one datagram, or several with UDP_SEGMENT.
+static void prepare_message(const struct udp *udp, size_t i, const struct udp_train *train, size_t at, size_t len)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct udp_datagram *datagram = &datagrams[i];
-        if (!has_family_of(udp, &datagram->endpoint))
-            return i;
-        size_t control_len = put_source(&scratch.controls[i], &datagram->endpoint, udp->family);
-        scratch.iovecs[i] = (struct iovec){.iov_base = datagram->bytes, .iov_len = datagram->len};
-        scratch.messages[i] = (struct mmsghdr){.msg_hdr = {
-                                                   .msg_name = &scratch.names[i],
-                                                   .msg_namelen = addr_to_sockaddr(&datagram->endpoint.remote, &scratch.names[i].storage),
-                                                   .msg_iov = &scratch.iovecs[i],
-                                                   .msg_iovlen = 1,
-                                                   .msg_control = control_len ? &scratch.controls[i] : NULL,
-                                                   .msg_controllen = control_len,
-                                               }};
+    struct msghdr *header = &scratch.messages[i].msg_hdr;
+
+    scratch.iovecs[i] = (struct iovec){.iov_base = train->bytes + at, .iov_len = len};
+    *header = (struct msghdr){
+        .msg_name = &scratch.names[i],
+        .msg_namelen = addr_to_sockaddr(&train->endpoint.remote, &scratch.names[i].storage),
+        .msg_iov = &scratch.iovecs[i],
+        .msg_iovlen = 1,
+        .msg_control = &scratch.controls[i],
+    };
+    put_source(header, &train->endpoint, udp->family);
+    put_ecn(header, train->ecn, udp->family);
+    if (len > train->datagram_len) { // never for a single datagram: some drivers send it damaged
+        uint16_t size = (uint16_t)train->datagram_len;
+        put_control(header, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
     }
-    return n;
+    scratch.n_datagrams[i] = (int)((len + train->datagram_len - 1) / train->datagram_len);
+}
+
+// Returns how many messages were prepared: up to the first train that is not for this socket, and as many as there is room for.
+static int prepare_send(const struct udp *udp, const struct udp_train *trains, int n, bool is_one_by_one)
+{
+    size_t n_messages = 0;
+
+    for (int i = 0; i < n && has_family_of(udp, &trains[i].endpoint); i++) {
+        size_t step = is_one_by_one ? trains[i].datagram_len : trains[i].len;
+        for (size_t at = 0; at < trains[i].len; at += step, n_messages++) {
+            if (n_messages == UDP_BATCH_MAX)
+                return UDP_BATCH_MAX;
+            prepare_message(udp, n_messages, &trains[i], at, step < trains[i].len - at ? step : trains[i].len - at);
+        }
+    }
+    return (int)n_messages;
 }
 
 // Is there a way to where this message goes? The answer does not depend on errors that are pending.
@@ -239,19 +298,16 @@ static bool is_refused(const struct udp *udp, const struct msghdr *header, int e
     return n_failed == 1 && !has_route(udp, header);
 }
 
-static int send_batch(struct udp *udp, const struct udp_datagram *datagrams, int n)
+// Returns how many datagrams were accepted, 0 = would block, or the negative errno of the first.
+static int send_messages(const struct udp *udp, int n)
 {
-    if (n > UDP_BATCH_MAX)
-        n = UDP_BATCH_MAX;
-    int prepared = (int)prepare_send(udp, datagrams, (size_t)n);
-    if (prepared == 0 && n > 0)
-        return -EAFNOSUPPORT;
-    int sent = 0;
-    int n_failed = 0; // with the datagram that is now the first
-    while (sent < prepared) {
-        int got = sendmmsg(udp->fd, scratch.messages + sent, (unsigned)(prepared - sent), MSG_DONTWAIT);
+    int sent = 0, n_datagrams = 0;
+    int n_failed = 0; // with the message that is now the first
+    while (sent < n) {
+        int got = sendmmsg(udp->fd, scratch.messages + sent, (unsigned)(n - sent), MSG_DONTWAIT);
         if (got > 0) {
-            sent += got;
+            while (got-- > 0)
+                n_datagrams += scratch.n_datagrams[sent++];
             n_failed = 0;
             continue;
         }
@@ -259,9 +315,68 @@ static int send_batch(struct udp *udp, const struct udp_datagram *datagrams, int
         if (error == EAGAIN)
             break;
         if (is_refused(udp, &scratch.messages[sent].msg_hdr, error, ++n_failed))
-            return sent > 0 ? sent : -error; // an error of its own shows again when the caller goes on from here
+            return n_datagrams > 0 ? n_datagrams : -error; // an error of its own shows again when the caller goes on from here
     }
-    return sent;
+    return n_datagrams;
+}
+
+static bool may_be_of_train(int error)
+{
+    return error == -EIO || error == -EINVAL || error == -EMSGSIZE || error == -EOPNOTSUPP || error == -ENOPROTOOPT;
+}
+
+// The train was refused and its datagrams were not.
+static void note_refused(struct udp *udp, const struct udp_train *train, int error)
+{
+    struct udp_segmentation *segmentation = &udp->segmentation;
+    char to[ADDR_TEXT_CAP];
+
+    atomic_fetch_add_explicit(&segmentation->n_refused, 1, memory_order_relaxed);
+    segmentation->refused_to = train->endpoint.remote;
+    if (++segmentation->strikes < STRIKES_MAX && error != -EIO)
+        return;
+    atomic_store_explicit(&segmentation->is_on, false, memory_order_relaxed);
+    log_warning("UDP offload is off on the way to %s: the kernel refuses trains (%s); datagrams go one by one, which is slower",
+                addr_format(&train->endpoint.remote, to), strerror(-error));
+}
+
+static bool is_single(const struct udp_train *train)
+{
+    return train->len == train->datagram_len;
+}
+
+// Another path may be another device. Only the thread that sends trains gets beyond the first line.
+static bool may_send_trains(struct udp *udp, const struct udp_train *trains, int n)
+{
+    struct udp_segmentation *segmentation = &udp->segmentation;
+
+    if (n == 1 && is_single(trains))
+        return true;
+    if (segmentation->strikes > 0 && !addr_equal(&segmentation->refused_to, &trains->endpoint.remote)) {
+        segmentation->strikes = 0;
+        atomic_store_explicit(&segmentation->is_on, segmentation->is_wanted, memory_order_relaxed);
+    }
+    return atomic_load_explicit(&segmentation->is_on, memory_order_relaxed);
+}
+
+static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
+{
+    if (n <= 0)
+        return 0;
+    bool has_trains = may_send_trains(udp, trains, n);
+    int prepared = prepare_send(udp, trains, n, !has_trains);
+    if (prepared == 0)
+        return -EAFNOSUPPORT;
+    int sent = send_messages(udp, prepared);
+    bool was_train = has_trains && !is_single(trains);
+    if (was_train && sent > 0)
+        udp->segmentation.strikes = 0;
+    if (!was_train || !may_be_of_train(sent))
+        return sent;
+    int sent_singly = send_messages(udp, prepare_send(udp, trains, 1, true));
+    if (sent_singly > 0)
+        note_refused(udp, trains, sent);
+    return sent_singly;
 }
 
 // ---- the error queue
@@ -335,12 +450,14 @@ static int set_family_options(int fd, uint16_t family)
         {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE},
         {IPPROTO_IP, IP_RECVERR, 1},
         {IPPROTO_IP, IP_PKTINFO, 1},
+        {IPPROTO_IP, IP_RECVTOS, 1},
     };
     static const struct option ipv6[] = {
         {IPPROTO_IPV6, IPV6_V6ONLY, 1}, // IPv4 has a socket of its own on the same port
         {IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE},
         {IPPROTO_IPV6, IPV6_RECVERR, 1},
         {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
+        {IPPROTO_IPV6, IPV6_RECVTCLASS, 1},
     };
     const struct option *options = family == AF_INET ? ipv4 : ipv6;
     size_t n = family == AF_INET ? sizeof ipv4 / sizeof ipv4[0] : sizeof ipv6 / sizeof ipv6[0];
@@ -359,6 +476,16 @@ static void set_buffers(int fd)
         (void)set_int(fd, SOL_SOCKET, SO_RCVBUF, RECV_BUFFER_BYTES);
     if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES) != 0)
         (void)set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES);
+}
+
+// UDP_SEGMENT and UDP_GRO are of Linux 4.18 and 5.0. That a kernel has the first is asked by setting it to none.
+static void set_offloads(struct udp *udp, bool is_off)
+{
+    struct udp_segmentation *segmentation = &udp->segmentation;
+
+    segmentation->is_wanted = !is_off && set_int(udp->fd, IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
+    atomic_store_explicit(&segmentation->is_on, segmentation->is_wanted, memory_order_relaxed);
+    udp->has_gro = !is_off && set_int(udp->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
 }
 
 static int bind_underlay(int fd, const struct udp_options *options)
@@ -397,6 +524,7 @@ int udp_open(struct udp *udp, const struct udp_options *options)
     }
     udp->family = options->family;
     udp->fd = fd;
+    set_offloads(udp, options->offload == UDP_OFFLOAD_OFF);
     return 0;
 }
 

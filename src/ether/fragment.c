@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "ethercord/ecn.h"
+
 static uint64_t first_counter_of(const struct fragment *fragment)
 {
     return fragment->counter - fragment->index;
@@ -112,6 +114,7 @@ static struct fragment_run *open_run(struct reassembly *reassembly, const struct
     run->size = fragment->size;
     run->count = fragment->count;
     run->last_len = 0;
+    run->ecn = fragment->ecn;
     return run;
 }
 
@@ -122,6 +125,8 @@ static void store_piece(struct fragment_run *run, const struct fragment *fragmen
         return;
     memcpy(run->bytes + (size_t)run->size * fragment->index, fragment->body, fragment->len);
     run->have |= bit;
+    if (fragment->ecn == ECN_CE)
+        run->ecn = ECN_CE;
     if (is_last(fragment))
         run->last_len = fragment->len;
 }
@@ -139,30 +144,30 @@ bool fragment_plan(struct fragment_plan *plan, size_t len, size_t room)
     return true;
 }
 
-const uint8_t *reassembly_add(struct reassembly *reassembly, const struct fragment *fragment, uint64_t now_ns, struct counters *counters,
-                              size_t *len)
+bool reassembly_add(struct reassembly *reassembly, const struct fragment *fragment, uint64_t now_ns, struct counters *counters,
+                    struct reassembled *whole)
 {
     if (fragment->index > fragment->counter) {
         count_drop(counters, DROP_BAD_FRAGMENT); // it belongs to no run
-        return NULL;
+        return false;
     }
     (void)reassembly_expire(reassembly, now_ns, counters);
     struct fragment_run *run = find_run(reassembly, fragment);
     if (!run && has_ended(reassembly, fragment))
-        return NULL;
+        return false;
     if (!run)
         run = open_run(reassembly, fragment, now_ns, counters);
     if (!is_possible(fragment) || !agrees_with_run(run, fragment)) {
         end_run(reassembly, run);
         count_drop(counters, DROP_BAD_FRAGMENT);
-        return NULL;
+        return false;
     }
     store_piece(run, fragment);
     if (run->have != all_pieces(run->count))
-        return NULL;
+        return false;
     end_run(reassembly, run);
-    *len = len_without_last(run->size, run->count) + run->last_len;
-    return run->bytes;
+    *whole = (struct reassembled){.bytes = run->bytes, .len = len_without_last(run->size, run->count) + run->last_len, .ecn = run->ecn};
+    return true;
 }
 
 uint64_t reassembly_expire(struct reassembly *reassembly, uint64_t now_ns, struct counters *counters)

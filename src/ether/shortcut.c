@@ -36,6 +36,11 @@ bool shortcut_is_silent(const struct shortcut *shortcut)
     return shortcut->config.answer == SHORTCUT_ANSWER_PEER_UP && shortcut->side == SHORTCUT_TAP && !shortcut->is_peer_up;
 }
 
+bool shortcut_is_own_mac(const struct shortcut *shortcut, const struct mac_address *mac)
+{
+    return shortcut->config.n_addresses > 0 && mac_equal(mac, &shortcut->config.mac);
+}
+
 bool shortcut_is_to_us(const struct shortcut *shortcut, const struct request *request, bool is_own_ip)
 {
     if (mac_equal(&request->view.dst, &shortcut->config.mac))

@@ -64,7 +64,7 @@ static void order_rx(struct handshake *handshake, const struct order *order)
 static void send_datagram(struct handshake *handshake, uint8_t *bytes, size_t len, const struct endpoint *to, uint64_t now_ns)
 {
     struct udp *udp = &handshake->udp[to->remote.family == AF_INET6];
-    struct udp_datagram datagram = {.endpoint = *to, .bytes = bytes, .len = len};
+    struct udp_train datagram = {.endpoint = *to, .bytes = bytes, .len = len, .datagram_len = len};
     char text[ADDR_TEXT_CAP];
 
     int sent = udp->family == AF_UNSPEC ? -EAFNOSUPPORT : udp->ops->send_batch(udp, &datagram, 1);

@@ -2,18 +2,18 @@
 /*
  * rx: UDP to TAP, one static function per step, in this order:
  *
- *   1 receive a batch                             rx_run
+ *   1 receive a batch                             receive
  *   2 classify by type and exact length           take_datagram
  *   3 find the session by index                   take_data
  *   4 open                                        take_data (session_open)
  *   5 replay check, after authentication          take_data (session_open)
  *   6 accept the endpoint, feed the timers        accept_endpoint
- *   7 let the shortcut take what is its own       deliver
- *   8 reassemble                                  take_fragment
- *   9 write                                       flush
+ *   7 let the shortcut take what is its own       rx_deliver.c
+ *   8 rejoin or reassemble                        rx_deliver.c
+ *   9 write                                       rx_deliver.c
  *
- * Datagrams are opened where they were received, and frames are written from there; the buffers of a batch stay as they are until the
- * batch is written.
+ * Data messages are opened from where they were received to where their payload is wanted: behind the payload of the run that is open. When
+ * it is the next segment of that run it is in its place; what it is else is dealt with at once, from there.
  */
 #include "ethercord/rx.h"
 
@@ -23,34 +23,45 @@
 #include "ethercord/clock.h"
 #include "ethercord/frame.h"
 #include "messages.h"
-#include "tap_out.h"
+#include "rx_private.h"
 
 #define MOVED_EVERY_NS (20 * NS_PER_MS)
 
-static void take_datagram(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns);
-static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns);
-static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct udp_datagram *datagram, uint64_t now_ns);
-static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns);
-static void take_fragment(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns);
-static void deliver(struct rx *rx, const uint8_t *frame, size_t len, uint64_t now_ns);
-static void flush(struct rx *rx, uint64_t now_ns);
+// Bytes.
+enum {
+    // A stride that is no power of two: the buffers' beginnings lie in different sets of the cache.
+    SLOT_CAP = UDP_ROOM_MAX + 1 + 17 * 64,
+    OPENED_CAP = IP_PACKET_MAX + UDP_ROOM_MAX
+};
+
+static int receive(struct rx *rx, int which, uint64_t now_ns);
+static void take_datagram(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns);
+static enum drop_reason take_data(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns);
+static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct rx_datagram *datagram, uint64_t now_ns);
+static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns);
 
 int rx_init(struct rx *rx)
 {
-    int error = pool_init(&rx->pool, RX_BATCH, PATH_MTU_MAX);
+    int error = pool_init(&rx->pool, RX_BATCH, SLOT_CAP);
 
-    if (error)
+    if (error || (error = pool_init(&rx->opened_pool, 1, OPENED_CAP)))
         return error;
     for (int i = 0; i < RX_BATCH; i++)
         rx->in[i] = pool_get(&rx->pool, 0);
+    rx->opened = pool_get(&rx->opened_pool, 0);
+    rx->n_asked = RX_BATCH;
+    tap_out_init(&rx->tap_out, rx->tap, rx->counters);
     return 0;
 }
 
 void rx_deinit(struct rx *rx)
 {
     for (int i = 0; i < RX_BATCH; i++)
-        pool_put(&rx->pool, rx->in[i]);
-    ensure(pool_deinit(&rx->pool) == 0);
+        if (rx->in[i])
+            pool_put(&rx->pool, rx->in[i]);
+    if (rx->opened)
+        pool_put(&rx->opened_pool, rx->opened);
+    ensure(pool_deinit(&rx->pool) == 0 && pool_deinit(&rx->opened_pool) == 0);
     cookie_checker_deinit(&rx->checker);
 }
 
@@ -116,62 +127,94 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
 
 /* ---- the pipeline ---- */
 
-int rx_run(struct rx *rx, int which, uint64_t now_ns)
+bool rx_run(struct rx *rx, int which, uint64_t now_ns)
 {
-    struct udp *udp = &rx->udp[which];
+    int budget = RX_BUDGET, n_asked;
 
-    for (int i = 0; i < RX_BATCH; i++)
-        rx->datagrams[i] = (struct udp_datagram){.bytes = rx->in[i]->mem, .len = rx->in[i]->cap};
-    int n = udp->ops->recv_batch(udp, rx->datagrams, RX_BATCH);
-    for (int i = 0; i < n; i++)
-        take_datagram(rx, &rx->datagrams[i], now_ns);
-    flush(rx, now_ns);
+    do {
+        n_asked = rx->n_asked;
+        if (receive(rx, which, now_ns) < n_asked)
+            budget = 0; // it is empty for now
+    } while (budget-- > 1);
+    rx_finish_run(rx, now_ns);
 
     struct report conflict = {.kind = REPORT_CONFLICT};
     if (shortcut_take_conflict(rx->shortcut, &conflict.u.conflict))
         hint(rx, &conflict, NULL, 0);
+    return budget < 0;
+}
+
+static void take_train(struct rx *rx, const struct udp_train *train, uint64_t now_ns)
+{
+    struct rx_datagram datagram = {.endpoint = &train->endpoint, .ecn = train->ecn};
+
+    count_traffic(rx->counters, COUNT_RX_TRAINS, 1);
+    count_traffic(rx->counters, COUNT_RX_DATAGRAM_BYTES, train->len);
+    if (train->is_truncated || train->len == 0) {
+        count_traffic(rx->counters, COUNT_RX_DATAGRAMS, 1);
+        count_drop(rx->counters, train->is_truncated ? DROP_DATAGRAM_TRUNCATED : DROP_MALFORMED);
+        return;
+    }
+    for (size_t at = 0; at < train->len; at += train->datagram_len) {
+        size_t left = train->len - at;
+        datagram.bytes = train->bytes + at;
+        datagram.len = left < train->datagram_len ? left : train->datagram_len;
+        take_datagram(rx, &datagram, now_ns);
+    }
+}
+
+// One batch. Returns how many trains came, or negative errno.
+static int receive(struct rx *rx, int which, uint64_t now_ns)
+{
+    struct udp *udp = &rx->udp[which];
+    bool is_long = false;
+
+    for (int i = 0; i < rx->n_asked; i++)
+        rx->trains[i] = (struct udp_train){.bytes = rx->in[i]->mem, .len = rx->in[i]->cap};
+    int n = udp->ops->recv_batch(udp, rx->trains, rx->n_asked);
+    for (int i = 0; i < n; i++) {
+        is_long = is_long || rx->trains[i].len > rx->trains[i].datagram_len;
+        take_train(rx, &rx->trains[i], now_ns);
+    }
+    rx->n_asked = is_long ? RX_BATCH_LONG : RX_BATCH;
     return n;
 }
 
-static enum drop_reason take_handshake(struct rx *rx, const struct udp_datagram *datagram)
+static enum drop_reason take_handshake(struct rx *rx, const struct rx_datagram *datagram)
 {
-    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = datagram->endpoint};
+    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = *datagram->endpoint};
 
     if (!cookie_check_mac1(&rx->checker, datagram->bytes, datagram->len))
         return DROP_BAD_MAC1;
     return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
 }
 
-static enum drop_reason take_cookie_reply(struct rx *rx, const struct udp_datagram *datagram)
+static enum drop_reason take_cookie_reply(struct rx *rx, const struct rx_datagram *datagram)
 {
-    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = datagram->endpoint};
+    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = *datagram->endpoint};
 
     return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
 }
 
-static void take_datagram(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns)
+static void take_datagram(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns)
 {
     enum drop_reason verdict = DROP_MALFORMED;
 
     count_traffic(rx->counters, COUNT_RX_DATAGRAMS, 1);
-    count_traffic(rx->counters, COUNT_RX_DATAGRAM_BYTES, datagram->len);
-    if (datagram->is_truncated)
-        verdict = DROP_DATAGRAM_TRUNCATED;
-    else
-        switch (wire_classify(datagram->bytes, datagram->len)) {
-        case MESSAGE_DATA:
-            verdict = take_data(rx, datagram, now_ns);
-            break;
-        case MESSAGE_INITIATION:
-        case MESSAGE_RESPONSE:
-            verdict = take_handshake(rx, datagram);
-            break;
-        case MESSAGE_COOKIE_REPLY:
-            verdict = take_cookie_reply(rx, datagram);
-            break;
-        case MESSAGE_INVALID:
-            break;
-        }
+    switch (wire_classify(datagram->bytes, datagram->len)) {
+    case MESSAGE_DATA:
+        verdict = take_data(rx, datagram, now_ns);
+        break;
+    case MESSAGE_INITIATION:
+    case MESSAGE_RESPONSE:
+        verdict = take_handshake(rx, datagram);
+        break;
+    case MESSAGE_COOKIE_REPLY:
+        verdict = take_cookie_reply(rx, datagram);
+        break;
+    case MESSAGE_INVALID:
+        break;
+    }
     if (verdict != DROP_COUNT)
         count_drop(rx->counters, verdict);
 }
@@ -184,24 +227,24 @@ static struct recv_session *find_session(struct rx *rx, uint32_t local_index)
     return NULL;
 }
 
-static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, uint64_t now_ns)
+static enum drop_reason take_data(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns)
 {
     struct data_header header;
-    size_t payload_len;
+    uint8_t *payload = rx->opened->mem + (rx->run.is_open ? rx->run.payload_len : 0);
 
     data_header_decode(datagram->bytes, &header);
     struct recv_session *session = find_session(rx, header.receiver_index);
     if (!session)
         return DROP_UNKNOWN_INDEX;
     bool is_newest = header.counter >= session->replay.next;
-    enum drop_reason verdict = session_open(session, datagram->bytes, datagram->len, now_ns, &payload_len);
+    enum drop_reason verdict = session_open(session, datagram->bytes, datagram->len, now_ns, payload);
     if (verdict != DROP_COUNT)
         return verdict;
 
     activity_note(&rx->activity->received_ns, now_ns);
     if (is_newest)
         accept_endpoint(rx, session, datagram, now_ns);
-    if (!records_decode(&rx->decoded, datagram->bytes + WIRE_DATA_HEADER_LEN, payload_len))
+    if (!records_decode(&rx->decoded, payload, datagram->len - WIRE_DATA_OVERHEAD))
         return DROP_BAD_RECORD;
     for (size_t i = 0; i < rx->decoded.n; i++) {
         verdict = take_record(rx, &rx->decoded.at[i], datagram, now_ns);
@@ -211,9 +254,9 @@ static enum drop_reason take_data(struct rx *rx, struct udp_datagram *datagram, 
     return DROP_COUNT;
 }
 
-static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct udp_datagram *datagram, uint64_t now_ns)
+static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct rx_datagram *datagram, uint64_t now_ns)
 {
-    const struct endpoint *from = &datagram->endpoint;
+    const struct endpoint *from = datagram->endpoint;
 
     if (!session->is_confirmed) {
         session->is_confirmed = true;
@@ -234,15 +277,6 @@ static void accept_endpoint(struct rx *rx, struct recv_session *session, const s
     rx->moved_ns = now_ns;
 }
 
-// To tx: the only one that sends data messages.
-static bool send_record(struct rx *rx, const struct record_header *header, const uint8_t *body, size_t len)
-{
-    if (!ring_put(rx->records, header, sizeof *header, body, len))
-        return false;
-    rx->needs_tx = true;
-    return true;
-}
-
 static enum drop_reason take_token(struct rx *rx, enum report_kind kind, const struct record *record)
 {
     struct report message = {.kind = kind};
@@ -253,10 +287,10 @@ static enum drop_reason take_token(struct rx *rx, enum report_kind kind, const s
 
 static enum drop_reason answer(struct rx *rx, const struct record_header *header, const struct record *request)
 {
-    return send_record(rx, header, request->body, WIRE_TOKEN_LEN) ? DROP_COUNT : DROP_RING_FULL;
+    return rx_send_record(rx, header, request->body, WIRE_TOKEN_LEN) ? DROP_COUNT : DROP_RING_FULL;
 }
 
-static enum drop_reason take_goodbye(struct rx *rx, const struct udp_datagram *datagram)
+static enum drop_reason take_goodbye(struct rx *rx, const struct rx_datagram *datagram)
 {
     struct report message = {.kind = REPORT_GOODBYE};
     struct data_header header;
@@ -266,19 +300,18 @@ static enum drop_reason take_goodbye(struct rx *rx, const struct udp_datagram *d
     return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
-static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns)
+static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
 {
     switch (record->type) {
     case RECORD_FRAME:
-        if (record->flags)
-            return DROP_BAD_RECORD; // no feature that would allow it was agreed upon
-        deliver(rx, record->body, record->len, now_ns);
-        break;
+        return rx_take_frame(rx, record, datagram->ecn, now_ns);
     case RECORD_FRAGMENT:
-        take_fragment(rx, record, datagram, now_ns);
+        rx_take_fragment(rx, record, datagram, now_ns);
         break;
+    case RECORD_SEGMENT:
+        return rx_take_segment(rx, record, datagram, now_ns);
     case RECORD_PROBE:
-        return answer(rx, &(struct record_header){.type = RECORD_PROBE_ANSWER, .has_to = true, .to = datagram->endpoint}, record);
+        return answer(rx, &(struct record_header){.type = RECORD_PROBE_ANSWER, .has_to = true, .to = *datagram->endpoint}, record);
     case RECORD_ECHO:
         return answer(rx, &(struct record_header){.type = RECORD_ECHO_ANSWER}, record);
     case RECORD_PROBE_ANSWER:
@@ -288,80 +321,11 @@ static enum drop_reason take_record(struct rx *rx, const struct record *record, 
     case RECORD_GOODBYE:
         return take_goodbye(rx, datagram);
     case RECORD_PATH_REPORT:
-        break;           // of no use until this end sends probes of different sizes
-    case RECORD_SEGMENT: // was not agreed upon either
+        break; // of no use until this end sends probes of different sizes
     case RECORD_TYPE_COUNT:
         return DROP_BAD_RECORD;
     }
     return DROP_COUNT;
-}
-
-static void take_fragment(struct rx *rx, const struct record *record, const struct udp_datagram *datagram, uint64_t now_ns)
-{
-    struct data_header header;
-    size_t len;
-
-    data_header_decode(datagram->bytes, &header);
-    const struct fragment fragment = {
-        .receiver_index = header.receiver_index,
-        .counter = header.counter,
-        .size = record->size,
-        .index = record->index,
-        .count = record->extra,
-        .body = record->body,
-        .len = record->len,
-    };
-    const uint8_t *frame = reassembly_add(rx->reassembly, &fragment, now_ns, rx->counters, &len);
-    if (!frame)
-        return;
-    count_traffic(rx->counters, COUNT_RX_REASSEMBLED_FRAMES, 1);
-    deliver(rx, frame, len, now_ns);
-    flush(rx, now_ns); // the frame's memory is lent until the next fragment only
-}
-
-static enum drop_reason check_frame(const struct rx *rx, const struct frame_view *view)
-{
-    if (frame_is_link_local_control(view))
-        return DROP_LINK_LOCAL_CONTROL;
-    return view->len > frame_max_len(rx->tap_mtu, view->n_tags) ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
-}
-
-static void answer_peer(struct rx *rx)
-{
-    static const struct record_header header = {.type = RECORD_FRAME};
-    size_t len;
-
-    while ((len = shortcut_next(rx->shortcut, rx->shortcut_room, FRAME_MAX)) > 0)
-        if (!send_record(rx, &header, rx->shortcut_room, len))
-            count_drop(rx->counters, DROP_RING_FULL);
-}
-
-static void deliver(struct rx *rx, const uint8_t *frame, size_t len, uint64_t now_ns)
-{
-    struct frame_view view;
-    enum drop_reason verdict = frame_parse(&view, frame, len) ? check_frame(rx, &view) : DROP_FRAME_TOO_SHORT;
-
-    if (verdict != DROP_COUNT) {
-        count_drop(rx->counters, verdict);
-        return;
-    }
-    count_traffic(rx->counters, COUNT_RX_FRAMES, 1);
-    count_traffic(rx->counters, COUNT_RX_BYTES, len);
-    enum shortcut_verdict taken = shortcut_handle(rx->shortcut, frame, len, true, now_ns);
-    answer_peer(rx);
-    if (taken == SHORTCUT_TAKEN)
-        return;
-    rx->out[rx->n_out++] = (struct tap_frame){.bytes = frame, .len = len};
-    if (rx->n_out == RX_BATCH)
-        flush(rx, now_ns);
-}
-
-static void flush(struct rx *rx, uint64_t now_ns)
-{
-    struct tap_out out = {.tap = rx->tap, .counters = rx->counters, .limit = &rx->write_failed};
-
-    tap_out_write(&out, rx->out, rx->n_out, now_ns);
-    rx->n_out = 0;
 }
 
 uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
@@ -369,7 +333,7 @@ uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
     uint64_t shortcut_ns = shortcut_tick(rx->shortcut, now_ns);
     uint64_t reassembly_ns = reassembly_expire(rx->reassembly, now_ns, rx->counters);
 
-    answer_peer(rx);
+    rx_answer_peer(rx);
     if (shortcut_ns == 0 || (reassembly_ns != 0 && reassembly_ns < shortcut_ns))
         return reassembly_ns;
     return shortcut_ns;

@@ -2,51 +2,192 @@
 /*
  * tap_out: see the header. A frame that the kernel refuses never holds up the ones behind it.
  */
-#include "tap_out.h"
+#include "ethercord/tap_out.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "ethercord/bytes.h"
 #include "ethercord/frame.h"
+#include "ethercord/split.h"
 
-static void count_written(struct counters *counters, const struct tap_frame *frames, int n)
+enum {
+    SMALL_FRAME_LEN = 256, // summing so little costs less than it can spoil
+    STRIKES_MAX = 3,
+    DHCP_SERVER = 67,
+    DHCP_CLIENT = 68,
+    DHCP6_CLIENT = 546,
+    DHCP6_SERVER = 547
+};
+
+void tap_out_init(struct tap_out *out, struct tap *tap, struct counters *counters)
 {
-    uint64_t n_bytes = 0;
-
-    for (int i = 0; i < n; i++)
-        n_bytes += frames[i].len;
-    count_traffic(counters, COUNT_TAP_WRITTEN_FRAMES, (uint64_t)n);
-    count_traffic(counters, COUNT_TAP_WRITTEN_BYTES, n_bytes);
+    *out = (struct tap_out){.tap = tap, .counters = counters, .level = tap->offload, .has_udp_offload = tap->has_udp_offload};
 }
 
-static void count_refused(const struct tap_out *out, int error, uint64_t now_ns)
+static void count_written(const struct tap_out *out, uint32_t n_frames, size_t n_bytes)
+{
+    count_traffic(out->counters, COUNT_TAP_WRITTEN_FRAMES, n_frames);
+    count_traffic(out->counters, COUNT_TAP_WRITTEN_BYTES, n_bytes);
+}
+
+static void count_refused(struct tap_out *out, uint32_t n_frames, int error, uint64_t now_ns)
 {
     if (error == -EIO) { // the TAP is down: a state, not an error
-        count_drop(out->counters, DROP_TAP_DOWN);
+        count_add(&out->counters->drops[DROP_TAP_DOWN], n_frames);
         return;
     }
-    count_drop(out->counters, DROP_TAP_WRITE_FAILED);
-    log_limited(out->limit, now_ns, LOG_LEVEL_WARNING, "the TAP refuses frames: %s", strerror(-error));
+    count_add(&out->counters->drops[DROP_TAP_WRITE_FAILED], n_frames);
+    log_limited(&out->refused, now_ns, LOG_LEVEL_WARNING, "the TAP refuses frames: %s", strerror(-error));
 }
 
-void tap_out_write(const struct tap_out *out, const struct tap_frame *frames, int n, uint64_t now_ns)
+static int write_one(const struct tap_out *out, const struct tap_frame *frame)
 {
-    for (int done = 0; done < n;) {
-        int written = out->tap->ops->write_batch(out->tap, frames + done, n - done);
-        if (written > 0) {
-            count_written(out->counters, frames + done, written);
-            done += written;
-        } else {
-            count_refused(out, written, now_ns);
-            done++;
-        }
-    }
+    int written = out->tap->ops->write_batch(out->tap, frame, 1);
+
+    return written == 1 ? 0 : written;
 }
 
-void tap_out_shortcut(const struct tap_out *out, struct shortcut *shortcut, uint8_t *room, uint64_t now_ns)
+void tap_out_write(struct tap_out *out, const uint8_t *frame, size_t len, uint64_t now_ns)
+{
+    int error = write_one(out, &(struct tap_frame){.bytes = frame, .len = len});
+
+    if (error)
+        count_refused(out, 1, error, now_ns);
+    else
+        count_written(out, 1, len);
+}
+
+/* ---- undone work ---- */
+
+static enum tap_offload level_of(const struct tap_out *out)
+{
+    return atomic_load_explicit(&out->level, memory_order_relaxed);
+}
+
+static bool is_dhcp(const struct tap_packet *packet)
+{
+    const uint8_t *udp = packet->headers + packet->packet.l4_offset;
+    uint16_t from = load_be16(udp), to = load_be16(udp + 2);
+
+    return packet->packet.protocol == IPPROTO_UDP && (to == DHCP_SERVER || to == DHCP_CLIENT || to == DHCP6_SERVER || to == DHCP6_CLIENT ||
+                                                      from == DHCP_SERVER || from == DHCP6_SERVER);
+}
+
+static size_t len_of(const struct tap_packet *packet)
+{
+    return packet->packet.payload_offset + packet->payload_len + packet->trailer_len;
+}
+
+static bool is_taken_undone(const struct tap_out *out, const struct tap_packet *packet)
+{
+    switch (packet->offload.kind) {
+    case SUPER_NONE:
+        // The kernel would sum what lies behind the packet, too.
+        return level_of(out) >= TAP_OFFLOAD_CHECKSUM && packet->trailer_len == 0 && len_of(packet) >= SMALL_FRAME_LEN && !is_dhcp(packet);
+    case SUPER_UDP:
+        return level_of(out) == TAP_OFFLOAD_FULL && out->has_udp_offload && !is_dhcp(packet);
+    case SUPER_TCP4:
+    case SUPER_TCP6:
+        return level_of(out) == TAP_OFFLOAD_FULL;
+    case SUPER_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+// Some kernels refuse what they offered, or a part of it; that is not known before. What is in hand is finished in software.
+static void lower_level(struct tap_out *out, const struct offload *offload)
+{
+    count_traffic(out->counters, COUNT_TAP_OFFLOAD_REFUSED, 1);
+    if (++out->strikes < STRIKES_MAX)
+        return;
+    out->strikes = 0;
+    if (offload->kind == SUPER_UDP) {
+        out->has_udp_offload = false;
+        log_warning("TAP offload of UDP super-frames is off: the kernel refuses them; they are cut here, which is slower");
+        return;
+    }
+    enum tap_offload level = offload->kind == SUPER_NONE ? TAP_OFFLOAD_OFF : TAP_OFFLOAD_CHECKSUM;
+    atomic_store_explicit(&out->level, level, memory_order_relaxed);
+    log_warning("TAP offload is down to '%s': the kernel refuses to take more; the rest is done here, which is slower",
+                tap_offload_name(level));
+}
+
+static int write_undone(struct tap_out *out, const struct tap_packet *packet)
+{
+    const struct tap_frame frame = {
+        .headers = packet->headers,
+        .headers_len = packet->packet.payload_offset,
+        .bytes = packet->payload,
+        .len = packet->payload_len + packet->trailer_len,
+        .offload = packet->offload,
+    };
+    int error = write_one(out, &frame);
+
+    if (error == -EINVAL)
+        lower_level(out, &packet->offload);
+    else
+        out->strikes = 0;
+    return error;
+}
+
+static int write_completed(struct tap_out *out, const struct tap_packet *packet)
+{
+    packet_complete(&packet->packet, packet->headers, packet->payload, packet->payload_len);
+    return write_one(out, &(struct tap_frame){.headers = packet->headers,
+                                              .headers_len = packet->packet.payload_offset,
+                                              .bytes = packet->payload,
+                                              .len = packet->payload_len + packet->trailer_len});
+}
+
+// As the kernel would cut it. Returns the first failure.
+static int write_cut(struct tap_out *out, const struct tap_packet *packet)
+{
+    const struct super_frame super = {
+        .packet = packet->packet,
+        .headers = packet->headers,
+        .payload = packet->payload,
+        .payload_len = packet->payload_len,
+        .gso_size = packet->offload.gso_size,
+    };
+    uint8_t headers[SEGMENT_HEADERS_MAX];
+    int first_error = 0;
+
+    for (size_t at = 0; at < super.payload_len; at += super.gso_size) {
+        size_t left = super.payload_len - at, len = left < super.gso_size ? left : super.gso_size;
+        split_whole_headers(&super, at, len, headers);
+        int error = write_one(
+            out,
+            &(struct tap_frame){.headers = headers, .headers_len = super.packet.payload_offset, .bytes = super.payload + at, .len = len});
+        if (error && !first_error)
+            first_error = error;
+    }
+    return first_error;
+}
+
+void tap_out_write_packet(struct tap_out *out, struct tap_packet *packet, uint64_t now_ns)
+{
+    bool is_super = packet->offload.kind != SUPER_NONE, is_undone = is_taken_undone(out, packet);
+    int error = is_undone ? write_undone(out, packet) : -EINVAL;
+
+    if (error == -EINVAL) {
+        is_undone = false;
+        error = is_super ? write_cut(out, packet) : write_completed(out, packet);
+    }
+    if (error) {
+        count_refused(out, packet->n_frames, error, now_ns);
+        return;
+    }
+    count_written(out, packet->n_frames, len_of(packet));
+    if (is_undone && is_super)
+        count_traffic(out->counters, COUNT_TAP_WRITTEN_SUPER_FRAMES, 1);
+}
+
+void tap_out_shortcut(struct tap_out *out, struct shortcut *shortcut, uint8_t *room, uint64_t now_ns)
 {
     size_t len;
 
     while ((len = shortcut_next(shortcut, room, FRAME_MAX)) > 0)
-        tap_out_write(out, &(struct tap_frame){.bytes = room, .len = len}, 1, now_ns);
+        tap_out_write(out, room, len, now_ns);
 }

@@ -155,6 +155,7 @@ static bool keypair_derive(struct peer *peer, struct keypair *keypair, const str
     sodium_memzero(recv_key, sizeof recv_key);
     keypair->send->remote_index = keypair->remote_index;
     keypair->send->local_index = keypair->local_index;
+    keypair->send->features = keypair->far_features;
     keypair->recv->local_index = keypair->local_index;
     return true;
 }
@@ -211,6 +212,7 @@ enum drop_reason peer_initiation_received(struct peer *peer, struct initiation_i
         .born_ns = input->now_ns,
         .cipher = cipher_choose(in->hello.ciphers & peer->self->ciphers),
         .far_tap_mtu = in->hello.tap_mtu,
+        .far_features = in->hello.features,
         .at = in->from,
     };
     enum drop_reason verdict = check_timestamp(peer, &in->hello);
@@ -255,6 +257,7 @@ enum drop_reason peer_response_received(struct peer *peer, const struct response
         .born_ns = input->now_ns,
         .cipher = choice.cipher,
         .far_tap_mtu = choice.tap_mtu,
+        .far_features = choice.features,
         .at = peer->pending.to,
     };
     bool is_allowed = (peer->self->ciphers & 1U << choice.cipher) != 0;

@@ -106,28 +106,25 @@ bool send_session_wants_rekey(const struct send_session *session)
     return session->next_counter >= limits->rekey_after_messages || (is_aes(session) && session->n_blocks >= limits->rekey_after_blocks);
 }
 
-size_t session_seal(const struct send_session *session, uint64_t counter, uint8_t *message, size_t payload_len)
+void session_seal(const struct send_session *session, uint64_t counter, const uint8_t *payload, size_t payload_len, uint8_t *message)
 {
     struct data_header header = {.receiver_index = session->remote_index, .counter = counter};
-    uint8_t *payload = message + WIRE_DATA_HEADER_LEN;
 
     data_header_encode(&header, message);
-    aead_seal(&session->key, counter, message, payload, payload_len, payload);
-    return payload_len + WIRE_DATA_OVERHEAD;
+    aead_seal(&session->key, counter, message, payload, payload_len, message + WIRE_DATA_HEADER_LEN);
 }
 
-enum drop_reason session_open(struct recv_session *session, uint8_t *message, size_t len, uint64_t now_ns, size_t *payload_len)
+enum drop_reason session_open(struct recv_session *session, const uint8_t *message, size_t len, uint64_t now_ns, uint8_t *payload)
 {
     struct data_header header;
-    uint8_t *sealed = message + WIRE_DATA_HEADER_LEN;
 
     if (age_ns(now_ns, session->born_ns) >= session->reject_after_ns)
         return DROP_KEY_EXPIRED;
     data_header_decode(message, &header);
-    if (!aead_open(&session->key, header.counter, message, sealed, len - WIRE_DATA_HEADER_LEN, sealed))
+    const uint8_t *sealed = message + WIRE_DATA_HEADER_LEN;
+    if (!aead_open(&session->key, header.counter, message, sealed, len - WIRE_DATA_HEADER_LEN, payload))
         return DROP_AUTH_FAILED;
     if (!replay_accept(&session->replay, header.counter))
         return DROP_REPLAYED;
-    *payload_len = len - WIRE_DATA_OVERHEAD;
     return DROP_COUNT;
 }

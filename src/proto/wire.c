@@ -13,6 +13,7 @@
 #include "ethercord/fragment.h"
 #include "ethercord/frame.h"
 #include "ethercord/log.h"
+#include "ethercord/split.h"
 
 enum {
     TYPE_LEN = 4, // type and three reserved bytes
@@ -28,7 +29,7 @@ enum {
     DATA_COUNTER_AT = DATA_RECEIVER_AT + INDEX_LEN,
     COUNT_LEN = 1, // the number of records, last byte of a payload
     DATAGRAM_MAX = 65535,
-    SEGMENT_INDEX_MAX = 62 // a train has at most 63 segments
+    SEGMENT_INDEX_MAX = SEGMENTS_MAX - 1
 };
 
 _Static_assert(INITIATION_NOISE_AT + NOISE_INITIATION_OVERHEAD + WIRE_HELLO_LEN + 2 * MAC_LEN == WIRE_INITIATION_LEN, "initiation");
@@ -93,7 +94,7 @@ static bool fragment_is_valid(const struct record *record)
 
 static bool segment_is_valid(const struct record *record)
 {
-    return record->size >= 1 && record->extra <= record->len && record->index <= SEGMENT_INDEX_MAX;
+    return record->extra < record->len && record->len - record->extra <= record->size && record->index <= SEGMENT_INDEX_MAX;
 }
 
 // A record that is no part of a run: what only runs use must be zero, so that every payload has one encoding.

@@ -122,6 +122,8 @@ static void node_defaults(struct sim *sim, int id)
     node->config = (struct node_config){.has_peer = true};
     node->config.self.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
     node->config.self.tap_mtu = TAP_MTU_DEFAULT;
+    node->config.self.features = FEATURES_ALL;
+    node->tap_offload = TAP_OFFLOAD_FULL;
     node->config.peer.path_mtu = 1420;
     node->config.peer.has_endpoint_name = true;
     timing_default(&node->config.peer.timing);
@@ -281,12 +283,12 @@ static void run_tx(struct sim_node *node)
 static void run_rx(struct sim_node *node)
 {
     uint64_t deadline_ns = 0;
-    int n = node_run_rx(node->node, node->inbox.n > 0 ? 0 : -1, node->sim->now_ns, &deadline_ns);
+    bool is_empty = node_run_rx(node->node, node->inbox.n > 0 ? 0 : -1, node->sim->now_ns, &deadline_ns);
     struct sim_thread *thread = &node->threads[NODE_RX];
 
     if (deadline_ns && deadline_ns < thread->due_ns)
         thread->due_ns = deadline_ns;
-    if (n == RX_BATCH || node->inbox.n > 0)
+    if (!is_empty || node->inbox.n > 0)
         sim_wake(node, NODE_RX);
 }
 

@@ -29,13 +29,15 @@ struct sim_link {
     unsigned delay_ms;
     unsigned reorder_ms; // a random part on top of the delay
     bool is_blocked;
-    size_t mtu; // largest UDP payload; longer ones: EMSGSIZE. 0 = any
+    bool is_marking; // congested: every datagram whose ECN field allows it is marked
+    size_t mtu;      // largest UDP payload; longer ones: EMSGSIZE. 0 = any
 };
 
 struct sim_datagram {
     uint64_t at_ns, order; // of arrival
     int sender;            // which node, or SIM_NOBODY
     struct addr from, to;
+    uint8_t ecn;
     size_t len;
     uint8_t bytes[];
 };
@@ -59,6 +61,7 @@ struct sim_thread {
 
 struct sim_frame {
     size_t len;
+    struct offload offload;
     uint8_t *bytes;
 };
 struct sim_frames { // a queue; the first `first` have been taken and freed
@@ -98,9 +101,10 @@ struct sim_node {
     struct tap tap;
     struct udp udp[2];
     bool is_tap_down, has_carrier;
-    struct sim_frames to_read;  // in the TAP, for the node
-    struct sim_frames written;  // by the node to the TAP: all but numbered frames
-    struct sim_datagrams inbox; // of the UDP socket
+    enum tap_offload tap_offload; // what the TAP takes
+    struct sim_frames to_read;    // in the TAP, for the node
+    struct sim_frames written;    // by the node to the TAP: all but numbered frames
+    struct sim_datagrams inbox;   // of the UDP socket
     struct sim_flow flow;
     uint64_t last_arrival_ns; // of what it sent
     unsigned n_up, n_down;    // events
@@ -164,9 +168,11 @@ void sim_send_frames(struct sim *sim, int from, size_t n, size_t len);
 // Frames from `from` all the time, with lengths between these; every_ns = 0 ends it.
 void sim_flow(struct sim *sim, int from, uint64_t every_ns, size_t min_len, size_t max_len);
 void sim_send_raw(struct sim *sim, int from, const uint8_t *bytes, size_t len);
+// The same with something left undone: a super-frame, or a frame without its checksum.
+void sim_send_undone(struct sim *sim, int from, const uint8_t *bytes, size_t len, const struct offload *offload);
 size_t sim_n_sent(const struct sim *sim, int from);
 size_t sim_n_received(const struct sim *sim, int from);
-void sim_frames_push(struct sim_frames *frames, const uint8_t *bytes, size_t len);
+void sim_frames_push(struct sim_frames *frames, const uint8_t *bytes, size_t len, const struct offload *offload);
 void sim_frames_free(struct sim_frames *frames);
 void sim_tap_open(struct sim_node *node);
 void sim_feed_flow(struct sim_node *node);

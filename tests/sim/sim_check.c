@@ -168,7 +168,7 @@ static bool is_settled(struct node *node)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!ring_is_empty(all[i]))
             return false;
-    return node->tx.first_in == node->tx.n_in && node->tx.first_out == node->tx.n_out && !node->tx.open_buf;
+    return tx_is_idle(&node->tx);
 }
 
 void sim_check_node(struct sim *sim, const struct sim_node *node)

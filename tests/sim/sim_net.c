@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ethercord/ecn.h"
 #include "ethercord/wire.h"
 #include "sim.h"
 
@@ -199,21 +200,24 @@ static bool is_same_ip(const struct addr *a, const struct addr *b)
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
-static int send_one(struct sim_node *node, const struct udp_datagram *from)
+static int send_one(struct sim_node *node, const struct udp_train *from, size_t at)
 {
     struct sim *sim = node->sim;
     _Alignas(struct sim_datagram) static uint8_t room[sizeof(struct sim_datagram) + SIM_DATAGRAM_CAP];
     struct sim_datagram *datagram = (struct sim_datagram *)(void *)room;
     const struct addr *source = &from->endpoint.source;
+    size_t left = from->len - at, len = left < from->datagram_len ? left : from->datagram_len;
 
-    sim_assert(sim, from->len > 0 && from->len <= SIM_DATAGRAM_CAP);
+    sim_assert(sim, len > 0 && len <= SIM_DATAGRAM_CAP);
     sim_assert(sim, from->endpoint.remote.family == AF_INET && from->endpoint.remote.port != 0);
     if (source->family != AF_UNSPEC && !is_same_ip(source, &node->own))
         return -EINVAL; // as the kernel says when it is not ours (any more)
-    if (sim->links[node->id].mtu && from->len > sim->links[node->id].mtu)
+    if (sim->links[node->id].mtu && len > sim->links[node->id].mtu)
         return -EMSGSIZE;
-    *datagram = (struct sim_datagram){.sender = node->id, .from = node->seen, .to = from->endpoint.remote, .len = from->len};
-    memcpy(datagram->bytes, from->bytes, from->len);
+    *datagram = (struct sim_datagram){.sender = node->id, .from = node->seen, .to = from->endpoint.remote, .ecn = from->ecn, .len = len};
+    if (sim->links[node->id].is_marking && from->ecn != ECN_NOT_ECT)
+        datagram->ecn = ECN_CE;
+    memcpy(datagram->bytes, from->bytes + at, len);
     if (sim_is_data(datagram))
         sim_check_seal(sim, datagram);
     if (sim->is_recording)
@@ -222,48 +226,75 @@ static int send_one(struct sim_node *node, const struct udp_datagram *from)
     return 0;
 }
 
-static int send_batch(struct udp *udp, const struct udp_datagram *datagrams, int n)
+static void check_train(struct sim *sim, const struct udp_train *train)
+{
+    sim_assert(sim, train->datagram_len > 0 && train->len >= train->datagram_len && train->len <= UDP_TRAIN_BYTES_MAX);
+    sim_assert(sim, train->len <= UDP_TRAIN_DATAGRAMS_MAX * train->datagram_len);
+}
+
+static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
 {
     struct sim_node *node = udp->impl;
     struct sim *sim = node->sim;
+    uint64_t room = UINT64_MAX; // datagrams
+    int sent = 0;
 
     sim_assert(sim, n > 0 && n <= UDP_BATCH_MAX);
     if (sim_chance(sim, sim->links[node->id].busy)) {
-        n = (int)sim_below(sim, (uint64_t)n);
-        if (n == 0)
+        room = sim_below(sim, (uint64_t)UDP_BATCH_MAX / 4);
+        if (room == 0)
             return sim_chance(sim, 0.5) ? 0 : -ENOBUFS;
     }
     for (int i = 0; i < n; i++) {
-        int error = send_one(node, &datagrams[i]);
-        if (error)
-            return i > 0 ? i : error;
+        check_train(sim, &trains[i]);
+        for (size_t at = 0; at < trains[i].len && room > 0; at += trains[i].datagram_len, room--, sent++) {
+            int error = send_one(node, &trains[i], at);
+            if (error)
+                return sent > 0 ? sent : error;
+        }
     }
-    return n;
+    return sent;
 }
 
-static void fill_in(const struct sim_node *node, const struct sim_datagram *from, struct udp_datagram *to)
+// As UDP_GRO does: datagrams alike that lie one behind the other become a train, now and then.
+static bool may_follow(struct sim *sim, const struct udp_train *train, const struct sim_datagram *datagram, size_t cap)
+{
+    return datagram->len > 0 && datagram->len <= train->datagram_len && train->len % train->datagram_len == 0 &&
+           datagram->ecn == train->ecn && addr_equal(&datagram->from, &train->endpoint.remote) && train->len + datagram->len <= cap &&
+           sim_chance(sim, 0.9);
+}
+
+static void begin_train(const struct sim_node *node, const struct sim_datagram *from, struct udp_train *to)
 {
     to->is_truncated = from->len > to->len;
-    to->len = to->is_truncated ? to->len : from->len;
+    to->len = to->datagram_len = to->is_truncated ? to->len : from->len;
     memcpy(to->bytes, from->bytes, to->len);
+    to->ecn = from->ecn;
     to->endpoint = (struct endpoint){.remote = from->from, .source = node->own, .source_ifindex = 1};
     to->endpoint.source.port = 0;
 }
 
-static int recv_batch(struct udp *udp, struct udp_datagram *datagrams, int n)
+static int recv_batch(struct udp *udp, struct udp_train *trains, int n)
 {
     struct sim_node *node = udp->impl;
     struct sim_datagrams *inbox = &node->inbox;
-    int taken = 0;
+    size_t taken = 0;
+    int i = 0;
 
-    for (; taken < n && (size_t)taken < inbox->n; taken++) {
-        fill_in(node, inbox->at[taken], &datagrams[taken]);
-        free(inbox->at[taken]);
+    for (; i < n && taken < inbox->n; i++) {
+        size_t cap = trains[i].len;
+        begin_train(node, inbox->at[taken], &trains[i]);
+        free(inbox->at[taken++]);
+        while (taken < inbox->n && may_follow(node->sim, &trains[i], inbox->at[taken], cap)) {
+            memcpy(trains[i].bytes + trains[i].len, inbox->at[taken]->bytes, inbox->at[taken]->len);
+            trains[i].len += inbox->at[taken]->len;
+            free(inbox->at[taken++]);
+        }
     }
-    inbox->n -= (size_t)taken;
+    inbox->n -= taken;
     if (inbox->n)
         memmove(inbox->at, inbox->at + taken, inbox->n * sizeof *inbox->at);
-    return taken;
+    return i;
 }
 
 static int next_error(struct udp *udp, struct udp_error *error)

@@ -31,7 +31,7 @@ static void make_frame(uint8_t *frame, int from, uint64_t number, size_t len)
     }
 }
 
-void sim_frames_push(struct sim_frames *frames, const uint8_t *bytes, size_t len)
+void sim_frames_push(struct sim_frames *frames, const uint8_t *bytes, size_t len, const struct offload *offload)
 {
     if (frames->n == frames->cap) {
         frames->cap = frames->cap ? 2 * frames->cap : 64;
@@ -41,7 +41,7 @@ void sim_frames_push(struct sim_frames *frames, const uint8_t *bytes, size_t len
     if (!frames->at || !copy)
         abort();
     memcpy(copy, bytes, len);
-    frames->at[frames->n++] = (struct sim_frame){.len = len, .bytes = copy};
+    frames->at[frames->n++] = (struct sim_frame){.len = len, .bytes = copy, .offload = *offload};
 }
 
 void sim_frames_free(struct sim_frames *frames)
@@ -56,9 +56,14 @@ void sim_frames_free(struct sim_frames *frames)
 
 void sim_send_raw(struct sim *sim, int from, const uint8_t *bytes, size_t len)
 {
+    sim_send_undone(sim, from, bytes, len, &(struct offload){.kind = SUPER_NONE});
+}
+
+void sim_send_undone(struct sim *sim, int from, const uint8_t *bytes, size_t len, const struct offload *offload)
+{
     struct sim_node *node = &sim->nodes[from];
 
-    sim_frames_push(&node->to_read, bytes, len);
+    sim_frames_push(&node->to_read, bytes, len, offload);
     if (node->node && node->wait == TX_WAIT_TAP)
         sim_wake(node, NODE_TX);
 }
@@ -141,17 +146,19 @@ static void receive(struct sim *sim, int at, const struct tap_frame *frame)
     }
 }
 
-static int read_batch(struct tap *tap, struct buf *const *bufs, int n)
+static int read_batch(struct tap *tap, uint8_t *room, size_t room_len, struct tap_read *reads, int n)
 {
     struct sim_node *node = tap->impl;
     struct sim_frames *queue = &node->to_read;
+    size_t at = 0;
     int taken = 0;
 
-    for (; taken < n && queue->first < queue->n; taken++) {
+    for (; taken < n && queue->first < queue->n && room_len - at >= TAP_FRAME_MAX + TAP_TAILROOM; taken++) {
         struct sim_frame *frame = &queue->at[queue->first++];
-        size_t room = buf_tailroom(bufs[taken]);
-        bufs[taken]->len = frame->len < room ? frame->len : room;
-        memcpy(bufs[taken]->data, frame->bytes, bufs[taken]->len);
+        sim_assert(node->sim, frame->len <= TAP_FRAME_MAX);
+        reads[taken] = (struct tap_read){.bytes = room + at, .len = frame->len, .offload = frame->offload};
+        memcpy(reads[taken].bytes, frame->bytes, frame->len);
+        at += frame->len + TAP_TAILROOM;
         free(frame->bytes);
     }
     if (queue->first == queue->n)
@@ -159,17 +166,43 @@ static int read_batch(struct tap *tap, struct buf *const *bufs, int n)
     return taken;
 }
 
-static int write_batch(struct tap *tap, const struct tap_frame *frames, int n)
+// What the kernel looks at before it takes a frame with something undone.
+static bool is_takeable(const struct sim_node *node, const struct offload *offload, size_t len)
 {
-    struct sim_node *node = tap->impl;
+    if (!offload->is_partial)
+        return offload->kind == SUPER_NONE;
+    enum tap_offload needed = offload->kind == SUPER_NONE ? TAP_OFFLOAD_CHECKSUM : TAP_OFFLOAD_FULL;
+    return node->tap_offload >= needed && offload_is_valid(offload, len);
+}
 
+static int write_one(struct sim_node *node, const struct tap_frame *frame)
+{
+    static uint8_t bytes[TAP_FRAME_MAX];
+    size_t len = frame->headers_len + frame->len;
+
+    sim_assert(node->sim, len <= sizeof bytes);
     if (node->is_tap_down)
         return -EIO;
-    for (int i = 0; i < n; i++)
-        if (is_numbered(&frames[i]))
-            receive(node->sim, node->id, &frames[i]);
-        else
-            sim_frames_push(&node->written, frames[i].bytes, frames[i].len);
+    if (len < ETHER_HEADER_LEN || !is_takeable(node, &frame->offload, len))
+        return -EINVAL;
+    if (frame->headers_len)
+        memcpy(bytes, frame->headers, frame->headers_len);
+    memcpy(bytes + frame->headers_len, frame->bytes, frame->len);
+    const struct tap_frame whole = {.bytes = bytes, .len = len};
+    if (is_numbered(&whole))
+        receive(node->sim, node->id, &whole);
+    else
+        sim_frames_push(&node->written, bytes, len, &frame->offload);
+    return 0;
+}
+
+static int write_batch(struct tap *tap, const struct tap_frame *frames, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int error = write_one(tap->impl, &frames[i]);
+        if (error)
+            return i > 0 ? i : error;
+    }
     return n;
 }
 
@@ -185,5 +218,10 @@ void sim_tap_open(struct sim_node *node)
 {
     static const struct tap_ops ops = {read_batch, write_batch, set_carrier};
 
-    node->tap = (struct tap){.ops = &ops, .fd = -1, .impl = node};
+    node->tap = (struct tap){.ops = &ops,
+                             .fd = -1,
+                             .impl = node,
+                             .offload = node->tap_offload,
+                             .has_udp_offload = node->tap_offload == TAP_OFFLOAD_FULL,
+                             .has_header = true};
 }

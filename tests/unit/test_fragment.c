@@ -65,7 +65,12 @@ static struct fragment piece(uint64_t first_counter, uint8_t index, size_t len)
 
 static const uint8_t *add_at(struct fragment fragment, uint64_t now_ns, size_t *len)
 {
-    return reassembly_add(&reassembly, &fragment, now_ns, &counters, len);
+    struct reassembled whole;
+
+    if (!reassembly_add(&reassembly, &fragment, now_ns, &counters, &whole))
+        return NULL;
+    *len = whole.len;
+    return whole.bytes;
 }
 
 static const uint8_t *add(struct fragment fragment)

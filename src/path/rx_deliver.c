@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rx_deliver: steps 7 to 9 of the rx pipeline: records become frames and super-frames in the TAP, in the order in which they came.
+ *
+ * One run is open at a time. Whatever is not its next segment finishes it first, so that nothing overtakes it; and it never waits for a
+ * datagram that has not arrived yet.
+ */
+#include <string.h>
+
+#include "ethercord/ecn.h"
+#include "ethercord/frame.h"
+#include "rx_private.h"
+
+bool rx_send_record(struct rx *rx, const struct record_header *header, const uint8_t *body, size_t len)
+{
+    if (!ring_put(rx->records, header, sizeof *header, body, len))
+        return false;
+    rx->needs_tx = true;
+    return true;
+}
+
+void rx_answer_peer(struct rx *rx)
+{
+    static const struct record_header header = {.type = RECORD_FRAME};
+    size_t len;
+
+    while ((len = shortcut_next(rx->shortcut, rx->shortcut_room, FRAME_MAX)) > 0)
+        if (!rx_send_record(rx, &header, rx->shortcut_room, len))
+            count_drop(rx->counters, DROP_RING_FULL);
+}
+
+// Gives the packet the mark that its datagram got on the way.
+static bool take_mark(const struct frame_view *view, uint8_t *bytes, uint8_t outer)
+{
+    enum ecn before = ecn_of(view), inner = before;
+
+    if (!ecn_decapsulate(&inner, (enum ecn)outer))
+        return false;
+    if (inner != before)
+        ecn_set(view, bytes, inner);
+    return true;
+}
+
+/* ---- frames ---- */
+
+static enum drop_reason check_frame(const struct rx *rx, const struct frame_view *view, uint8_t *bytes, uint8_t outer_ecn)
+{
+    if (frame_is_link_local_control(view))
+        return DROP_LINK_LOCAL_CONTROL;
+    if (view->len > frame_max_len(rx->tap_mtu, view->n_tags))
+        return DROP_EXCEEDS_TAP_MTU;
+    return take_mark(view, bytes, outer_ecn) ? DROP_COUNT : DROP_ECN_NOT_CAPABLE;
+}
+
+// True when the frame is the shortcut's alone.
+static bool let_shortcut_take(struct rx *rx, const uint8_t *frame, size_t len, uint64_t now_ns)
+{
+    enum shortcut_verdict taken = shortcut_handle(rx->shortcut, frame, len, true, now_ns);
+
+    rx_answer_peer(rx);
+    return taken == SHORTCUT_TAKEN;
+}
+
+static void count_received(struct rx *rx, uint32_t n_frames, size_t n_bytes)
+{
+    count_traffic(rx->counters, COUNT_RX_FRAMES, n_frames);
+    count_traffic(rx->counters, COUNT_RX_BYTES, n_bytes);
+}
+
+static enum drop_reason deliver(struct rx *rx, uint8_t *bytes, size_t len, uint8_t outer_ecn, uint64_t now_ns)
+{
+    struct frame_view view;
+    enum drop_reason verdict = frame_parse(&view, bytes, len) ? check_frame(rx, &view, bytes, outer_ecn) : DROP_FRAME_TOO_SHORT;
+
+    if (verdict != DROP_COUNT)
+        return verdict;
+    count_received(rx, 1, len);
+    if (!let_shortcut_take(rx, bytes, len, now_ns))
+        tap_out_write(&rx->tap_out, bytes, len, now_ns);
+    return DROP_COUNT;
+}
+
+// The same for one whose L4 checksum is undone.
+static enum drop_reason deliver_partial(struct rx *rx, uint8_t *bytes, size_t len, uint8_t outer_ecn, uint64_t now_ns)
+{
+    struct frame_view view;
+    struct tap_packet out = {.headers = bytes, .n_frames = 1, .offload.is_partial = true};
+
+    if (!frame_parse(&view, bytes, len) || !packet_parse(&out.packet, &view) || out.packet.l4_len > len - out.packet.l4_offset)
+        return DROP_BAD_RECORD;
+    enum drop_reason verdict = check_frame(rx, &view, bytes, outer_ecn);
+    if (verdict != DROP_COUNT)
+        return verdict;
+    count_received(rx, 1, len);
+    if (let_shortcut_take(rx, bytes, len, now_ns))
+        return DROP_COUNT;
+    out.payload = bytes + out.packet.payload_offset;
+    out.payload_len = out.packet.l4_len - ((size_t)out.packet.payload_offset - out.packet.l4_offset);
+    out.trailer_len = len - out.packet.payload_offset - out.payload_len;
+    out.offload.checksum_start = out.packet.l4_offset;
+    out.offload.checksum_offset = packet_checksum_offset(&out.packet);
+    tap_out_write_packet(&rx->tap_out, &out, now_ns);
+    return DROP_COUNT;
+}
+
+enum drop_reason rx_take_frame(struct rx *rx, const struct record *record, uint8_t outer_ecn, uint64_t now_ns)
+{
+    rx_finish_run(rx, now_ns);
+    if (record->flags & RECORD_FLAG_PARTIAL_CHECKSUM)
+        return deliver_partial(rx, record->body, record->len, outer_ecn, now_ns);
+    return deliver(rx, record->body, record->len, outer_ecn, now_ns);
+}
+
+void rx_take_fragment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+{
+    struct data_header header;
+    struct reassembled whole;
+
+    data_header_decode(datagram->bytes, &header);
+    const struct fragment fragment = {
+        .receiver_index = header.receiver_index,
+        .counter = header.counter,
+        .size = record->size,
+        .index = record->index,
+        .count = record->extra,
+        .ecn = datagram->ecn,
+        .body = record->body,
+        .len = record->len,
+    };
+    if (!reassembly_add(rx->reassembly, &fragment, now_ns, rx->counters, &whole))
+        return;
+    count_traffic(rx->counters, COUNT_RX_REASSEMBLED_FRAMES, 1);
+    rx_finish_run(rx, now_ns);
+    enum drop_reason verdict = deliver(rx, whole.bytes, whole.len, whole.ecn, now_ns);
+    if (verdict != DROP_COUNT)
+        count_drop(rx->counters, verdict);
+}
+
+/* ---- runs of segments ---- */
+
+// No super-frame is written whose segments the local TAP has no room for: a bridge would let them pass (it looks at no super-frame's
+// length).
+static enum drop_reason check_run(const struct rx *rx, const struct frame_view *view, const struct offload *offload)
+{
+    const struct run *run = &rx->run;
+    size_t headers_len = run->packet.payload_offset;
+
+    if (frame_is_link_local_control(view))
+        return DROP_LINK_LOCAL_CONTROL;
+    if (offload->kind != SUPER_NONE)
+        return headers_len - view->l3_offset + run->gso_size > rx->tap_mtu ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
+    return headers_len + run->payload_len > frame_max_len(rx->tap_mtu, view->n_tags) ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
+}
+
+void rx_finish_run(struct rx *rx, uint64_t now_ns)
+{
+    struct run *run = &rx->run;
+    struct frame_view view;
+    struct tap_packet out = {.headers = run->headers, .payload = rx->opened->mem};
+
+    if (!run->is_open)
+        return;
+    rejoin_finish(run, &out.offload);
+    out.packet = run->packet;
+    out.payload_len = run->payload_len;
+    out.n_frames = run->n_segments;
+    ensure(frame_parse(&view, run->headers, run->packet.payload_offset)); // it was parsed when the run began
+    enum drop_reason verdict = check_run(rx, &view, &out.offload);
+    if (verdict == DROP_COUNT && !take_mark(&view, run->headers, run->outer_ecn))
+        verdict = DROP_ECN_NOT_CAPABLE;
+    if (verdict != DROP_COUNT) {
+        count_add(&rx->counters->drops[verdict], run->n_segments);
+        return;
+    }
+    count_received(rx, run->n_segments, run->payload_len + (size_t)run->n_segments * run->packet.payload_offset);
+    count_traffic(rx->counters, COUNT_RX_SEGMENTS, run->n_segments);
+    if (shortcut_is_own_mac(rx->shortcut, &view.dst))
+        count_add(&rx->counters->drops[DROP_SHORTCUT_UNWANTED], run->n_segments); // it speaks neither TCP nor UDP
+    else
+        tap_out_write_packet(&rx->tap_out, &out, now_ns);
+}
+
+// The payload lies behind that of the open run, where it belongs if it is of that run.
+enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+{
+    struct data_header header;
+
+    data_header_decode(datagram->bytes, &header);
+    const struct segment segment = {
+        .receiver_index = header.receiver_index,
+        .counter = header.counter,
+        .index = record->index,
+        .outer_ecn = datagram->ecn,
+        .gso_size = record->size,
+        .payload_len = (uint16_t)(record->len - record->extra),
+        .headers_len = record->extra,
+        .headers = record->body + record->len - record->extra,
+    };
+    if (header.counter < record->index)
+        return DROP_BAD_RECORD;
+    enum rejoin_verdict verdict = rejoin_add(&rx->run, &segment);
+    if (verdict == REJOIN_BAD)
+        return DROP_BAD_RECORD;
+    if (verdict == REJOIN_BEGINS) {
+        rx_finish_run(rx, now_ns);
+        if (!rejoin_begin(&rx->run, &segment))
+            return DROP_BAD_RECORD;
+        memmove(rx->opened->mem, record->body, segment.payload_len);
+    }
+    if (rx->run.is_complete)
+        rx_finish_run(rx, now_ns);
+    return DROP_COUNT;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the files of the rx pipeline share: rx.c (orders, steps 1 to 6, control records), rx_deliver.c (7 to 9: frames into the TAP).
+ */
+#ifndef ETHERCORD_RX_PRIVATE_H
+#define ETHERCORD_RX_PRIVATE_H
+
+#include "ethercord/rx.h"
+#include "messages.h"
+
+// rx_deliver.c. They return DROP_COUNT, or why the record was dropped.
+enum drop_reason rx_take_frame(struct rx *rx, const struct record *record, uint8_t outer_ecn, uint64_t now_ns);
+enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns);
+void rx_take_fragment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns);
+// Writes what was rejoined so far. No run is open then.
+void rx_finish_run(struct rx *rx, uint64_t now_ns);
+// All that the shortcut has to say to the peer.
+void rx_answer_peer(struct rx *rx);
+// To tx, the only one that sends data messages. False when its ring is full.
+bool rx_send_record(struct rx *rx, const struct record_header *header, const uint8_t *body, size_t len);
+
+#endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tx_send: step 8 of the tx pipeline: sealed datagrams leave, in trains. Those that the underlay does not take now stay and go first the
+ * next time, byte for byte: a counter belongs to its ciphertext for ever.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tx_private.h"
+
+static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
+{
+    count_traffic(tx->counters, COUNT_TX_DATAGRAMS, 1);
+    count_traffic(tx->counters, COUNT_TX_DATAGRAM_BYTES, datagram->len);
+    count_traffic(tx->counters, COUNT_TX_FRAMES, datagram->n_frames);
+    count_traffic(tx->counters, COUNT_TX_BYTES, datagram->n_bytes);
+    count_traffic(tx->counters, COUNT_TX_SEGMENTS, datagram->is_segment ? 1 : 0);
+}
+
+// The first datagram can't be sent, ever. The other pieces of its frame are of no use then.
+static void refuse(struct tx *tx, int error, uint64_t now_ns)
+{
+    const struct tx_datagram *datagram = &tx->out[tx->first_out];
+    char to[ADDR_TEXT_CAP];
+
+    if (datagram->is_fragment) {
+        count_drop(tx->counters, DROP_SEND_FAILED);
+        tx->is_skipping_run = !datagram->is_last_fragment;
+    } else {
+        count_add(&tx->counters->drops[DROP_SEND_FAILED], datagram->n_frames);
+    }
+    log_limited(&tx->send_failed, now_ns, LOG_LEVEL_WARNING, "can't send %zu bytes to %s: %s%s", datagram->len,
+                addr_format(&datagram->to.remote, to), strerror(-error),
+                error == -EMSGSIZE ? "; set [Peer] PathMTU to the underlay's MTU or less" : "");
+    tx->first_out++;
+}
+
+// Our own address that the peer asked us at may be gone since: let the kernel choose another one.
+static bool is_source_gone(struct tx *tx, int error)
+{
+    struct endpoint *to = &tx->out[tx->first_out].to;
+
+    if ((error != -EINVAL && error != -ENETUNREACH && error != -ENODEV) || to->source.family == AF_UNSPEC)
+        return false;
+    for (int i = tx->first_out; i < tx->n_out; i++)
+        tx->out[i].to.source.family = AF_UNSPEC, tx->out[i].to.source_ifindex = 0;
+    tx->endpoint.source.family = AF_UNSPEC;
+    tx->endpoint.source_ifindex = 0;
+    return true;
+}
+
+static bool may_follow(const struct udp_train *train, const struct tx_datagram *datagram, size_t n_datagrams)
+{
+    return datagram->len <= train->datagram_len && train->len == n_datagrams * train->datagram_len &&
+           n_datagrams < UDP_TRAIN_DATAGRAMS_MAX && train->len + datagram->len <= UDP_TRAIN_BYTES_MAX && datagram->ecn == train->ecn &&
+           endpoint_equal(&datagram->to, &train->endpoint);
+}
+
+// Datagrams that lie one behind the other and are alike become a train. Returns how many trains there are for the first one's socket.
+static int gather(struct tx *tx)
+{
+    uint16_t family = tx->out[tx->first_out].to.remote.family;
+    struct udp_train *train = NULL;
+    size_t n_datagrams = 0;
+    int n = 0;
+
+    for (int i = tx->first_out; i < tx->n_out && tx->out[i].to.remote.family == family; i++) {
+        const struct tx_datagram *datagram = &tx->out[i];
+        if (train && may_follow(train, datagram, n_datagrams)) {
+            train->len += datagram->len;
+            n_datagrams++;
+            continue;
+        }
+        if (n == UDP_BATCH_MAX)
+            break;
+        train = &tx->trains[n++];
+        n_datagrams = 1;
+        *train = (struct udp_train){.endpoint = datagram->to,
+                                    .bytes = datagram->bytes,
+                                    .len = datagram->len,
+                                    .datagram_len = datagram->len,
+                                    .ecn = (uint8_t)datagram->ecn};
+    }
+    return n;
+}
+
+static int send_trains(struct tx *tx)
+{
+    struct udp *udp = &tx->udp[tx->out[tx->first_out].to.remote.family == AF_INET6];
+
+    if (udp->family == AF_UNSPEC)
+        return -EAFNOSUPPORT;
+    return udp->ops->send_batch(udp, tx->trains, gather(tx));
+}
+
+static void note_sent(struct tx *tx, int n_datagrams, uint64_t now_ns)
+{
+    const struct udp_train *train = tx->trains;
+
+    for (int left = n_datagrams; left > 0; train++) {
+        count_traffic(tx->counters, COUNT_TX_TRAINS, 1);
+        left -= (int)((train->len + train->datagram_len - 1) / train->datagram_len);
+    }
+    while (n_datagrams-- > 0)
+        count_sent(tx, &tx->out[tx->first_out++]);
+    activity_note(&tx->activity->sent_ns, now_ns);
+}
+
+bool tx_flush(struct tx *tx, enum tx_wait *wait, uint64_t now_ns)
+{
+    while (tx->first_out < tx->n_out) {
+        if (tx->is_skipping_run && tx->out[tx->first_out].is_fragment) {
+            tx->is_skipping_run = !tx->out[tx->first_out].is_last_fragment;
+            tx->first_out++;
+            continue;
+        }
+        int sent = send_trains(tx);
+        if (sent == 0 || sent == -ENOBUFS) {
+            count_traffic(tx->counters, COUNT_SEND_BLOCKED, 1);
+            *wait = sent == 0 ? TX_WAIT_UDP : TX_WAIT_A_BIT;
+            return false;
+        }
+        if (sent < 0 && !is_source_gone(tx, sent))
+            refuse(tx, sent, now_ns);
+        if (sent > 0)
+            note_sent(tx, sent, now_ns);
+    }
+    tx->first_out = tx->n_out = 0;
+    return true;
+}
