@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "ethercord/aead.h"
+#include "ethercord/clock.h"
 #include "keys.h"
+#include "speed.h"
 #include "status_client.h"
 #include "status_text.h"
 #include "suggest.h"
@@ -173,6 +175,12 @@ static const struct option_row answer_options[] = {
     {.name = NULL},
 };
 
+static const struct option_row speed_options[] = {
+    {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the results as JSON"},
+    {"seconds", 's', "N", OPTION_TEXT, FIELD(seconds), false, "CPU time to take, 1 to 60 (default 2)"},
+    {.name = NULL},
+};
+
 static const struct command commands[] = {
     {"genkey", "[FILE]", 0, 1, NULL, "Makes a private key: prints it, or puts it into a new FILE that only its owner can read", NULL,
      command_genkey},
@@ -184,6 +192,8 @@ static const struct command commands[] = {
     {"status", "[NAME]", 0, 1, status_options, "Shows how a running instance is; NAME may be left out if only one is running", NULL,
      command_status},
     {"answer", "", 0, 0, answer_options, "Answers pings at a TAP, without a file and without a peer", NULL, command_answer},
+    {"speed", "", 0, 0, speed_options, "Measures what this CPU does per cipher and frame size, and says which cipher 'auto' takes", NULL,
+     command_speed},
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -354,4 +364,27 @@ int command_answer(const struct command_line *line)
     exit_code = app_run(config, run_dir_of(line));
     config_free(config);
     return exit_code;
+}
+
+int command_speed(const struct command_line *line)
+{
+    struct speed speed;
+    unsigned seconds;
+    if (!speed_parse_seconds(line->seconds, &seconds)) {
+        print_problem("speed", "option --seconds: expected a number, 1 to 60");
+        return CODE_USAGE;
+    }
+    if (!speed_measure(&speed, seconds * NS_PER_S))
+        return fail("speed", "can't measure", ENOMEM);
+    if (!line->wants_json) {
+        speed_print(&speed, stdout);
+        return CODE_DONE;
+    }
+    json_t *document = speed_document(&speed);
+    if (!document)
+        return fail("speed", "can't make the document", ENOMEM);
+    (void)json_dumpf(document, stdout, SPEED_JSON_FLAGS);
+    printf("\n");
+    json_decref(document);
+    return CODE_DONE;
 }

@@ -26,6 +26,7 @@ int command_check(const struct command_line *line);
 int command_run(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_answer(const struct command_line *line);
+int command_speed(const struct command_line *line);
 
 // In run.c: the daemon itself, from start to end. Returns the exit code.
 // Wipes the secrets in `config` as soon as the worker has them.

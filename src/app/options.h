@@ -23,6 +23,7 @@ struct command_line {
     const char *tap;
     const char *address;
     const char *mtu;
+    const char *seconds;
     bool wants_json;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];
     size_t n_arguments;

@@ -78,6 +78,11 @@ static void test_bad_lines(void **state)
         {"answer --tap x", "ethercord answer: option --address is missing; expected --address ADDRESS[,...]\n"},
         {"answer -a 10.0.0.1", "ethercord answer: option --tap is missing; expected --tap NAME\n"},
         {"answer -t", "ethercord answer: option --tap needs a value; expected --tap NAME\n"},
+        {"speed x", "ethercord speed: too many arguments; expected 'ethercord speed'\n"},
+        {"speed --seconds", "ethercord speed: option --seconds needs a value; expected --seconds N\n"},
+        {"speed --secnods 1", "ethercord speed: unknown option '--secnods'; did you mean --seconds?\n"},
+        {"speed --seconds 0", "ethercord speed: option --seconds: expected a number, 1 to 60\n"},
+        {"speed --json -s 61", "ethercord speed: option --seconds: expected a number, 1 to 60\n"},
         {"answer --tap x --address 10.0.0.1 --mtu 1", "answer: MTU: expected a number, 576 to 9000\n"},
         {"run /nonexistent/x.conf", "/nonexistent/x.conf: can't be read: No such file or directory\n"},
         {"check /nonexistent/x.conf", "/nonexistent/x.conf: can't be read: No such file or directory\n"},
@@ -91,7 +96,7 @@ static void test_bad_lines(void **state)
 
 static void test_help(void **state)
 {
-    static const char *const names[] = {"genkey", "pubkey", "genpsk", "check", "run", "status", "answer"};
+    static const char *const names[] = {"genkey", "pubkey", "genpsk", "check", "run", "status", "answer", "speed"};
     char line[64];
     (void)state;
     assert_int_equal(run_line("--help"), CODE_DONE);
@@ -113,6 +118,7 @@ static void test_help(void **state)
 static void test_values(void **state)
 {
     char *words[] = {"status", "-j", "name", "--run-dir=/x", NULL};
+    char *speed[] = {"speed", "--seconds=5", "--json", NULL};
     char *ended[] = {"run", "--run-dir", "/y", "--", "--file", NULL};
     char problem[OPTIONS_PROBLEM_CAP];
     struct command_line line;
@@ -126,6 +132,10 @@ static void test_values(void **state)
     assert_string_equal(line.run_dir, "/y");
     assert_string_equal(line.arguments[0], "--file");
     assert_false(line.wants_json);
+    assert_int_equal(options_parse(commands_find("speed"), 3, speed, &line, problem), OPTIONS_RUN);
+    assert_string_equal(line.seconds, "5");
+    assert_true(line.wants_json);
+    assert_null(line.run_dir);
     assert_null(commands_find("nothing"));
 }
 
