@@ -14,6 +14,7 @@
 // name, text in status, one-line meaning
 #define DROP_REASONS(X)                                                                                                                    \
     /* frames from the TAP, on their way to the peer */                                                                                    \
+    X(TAP_QUEUE_FULL, "tap_queue_full", "frame for which the TAP's queue had no room: more comes than the tunnel carries")                 \
     X(NO_SESSION, "no_session", "frame from the TAP while there is no session with the peer")                                              \
     X(NO_PEER, "no_peer", "frame from the TAP of a node without [Peer]")                                                                   \
     X(NO_ENDPOINT, "no_endpoint", "nothing is known about where the peer is")                                                              \
@@ -25,6 +26,7 @@
     X(RING_FULL, "ring_full", "too many records were waiting for the sending thread")                                                      \
     X(COUNTER_EXHAUSTED, "counter_exhausted", "the key has reached its limit and no new one is there yet")                                 \
     /* datagrams from the underlay */                                                                                                      \
+    X(RECEIVE_QUEUE_FULL, "receive_queue_full", "datagram for which the UDP socket had no room: more comes than this machine opens")       \
     X(MALFORMED, "malformed", "datagram of no known type or with a wrong length")                                                          \
     X(UNKNOWN_INDEX, "unknown_index", "data message for a session that is not (or no longer) known")                                       \
     X(AUTH_FAILED, "auth_failed", "data message that does not open: forged, damaged or under another key")                                 \
@@ -77,9 +79,10 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(RX_TRAINS, "rx_trains")                                                                                                              \
     X(TAP_READ_SUPER_FRAMES, "tap_read_super_frames")                                                                                      \
     X(TAP_WRITTEN_SUPER_FRAMES, "tap_written_super_frames")                                                                                \
-    X(TX_SEGMENTS, "tx_segments")                 /* of tx_frames: those cut from super-frames */                                          \
-    X(RX_SEGMENTS, "rx_segments")                 /* of rx_frames: those that came as segments */                                          \
-    X(TAP_OFFLOAD_REFUSED, "tap_offload_refused") /* writes that had to be finished in software because the TAP refused them */            \
+    X(TX_SEGMENTS, "tx_segments")                   /* of tx_frames: those cut from super-frames */                                        \
+    X(RX_SEGMENTS, "rx_segments")                   /* of rx_frames: those that came as segments */                                        \
+    X(SEND_OFFLOAD_REFUSED, "send_offload_refused") /* trains that went out one by one because the kernel refused them */                  \
+    X(TAP_OFFLOAD_REFUSED, "tap_offload_refused")   /* writes that had to be finished in software because the TAP refused them */          \
     X(TX_FRAGMENTED_FRAMES, "tx_fragmented_frames")                                                                                        \
     X(RX_REASSEMBLED_FRAMES, "rx_reassembled_frames")                                                                                      \
     X(SHORTCUT_TAKEN, "shortcut_taken")         /* frames that were for the shortcut and go nowhere else */                                \

@@ -118,6 +118,8 @@ void tx_deinit(struct tx *tx);
 
 // One turn: orders and records of the other threads, then one batch from the TAP (if `is_readable`), then everything is sent.
 enum tx_wait tx_run(struct tx *tx, bool is_readable, uint64_t now_ns);
+// Whether other threads have left something that was not taken yet.
+bool tx_has_messages(const struct tx *tx);
 // Whether nothing waits here to be cut, sealed or sent.
 bool tx_is_idle(const struct tx *tx);
 // What is due by time (announcements); returns the next deadline, or 0.

@@ -96,6 +96,8 @@ struct udp_options {
 // (-EADDRINUSE, -EAFNOSUPPORT: no IPv6 here, …).
 int udp_open(struct udp *udp, const struct udp_options *options);
 void udp_close(struct udp *udp);
+// Datagrams that came while the receive buffer was full, so far; modulo 2^32.
+uint32_t udp_n_dropped(const struct udp *udp);
 // The port it is bound to, host order; 0 on failure.
 uint16_t udp_port(const struct udp *udp);
 

@@ -82,6 +82,7 @@ static void set_defaults(struct config *config)
     memcpy(config->peer.name, "peer", sizeof("peer"));
     config->tap.mtu = TAP_MTU_DEFAULT;
     config->tap.offload = TAP_OFFLOAD_FULL;
+    config->tap.queue_len = TAP_QUEUE_DEFAULT;
     config->peer.path_mtu = PATH_MTU_DEFAULT;
 }
 

@@ -27,7 +27,8 @@
 enum {
     PORT_DEFAULT = 36160,
     PATH_MTU_DEFAULT = 1420,
-    INSTANCE_NAME_CAP = 64, // of the control socket <run-dir>/<name>.sock, too
+    TAP_QUEUE_DEFAULT = 256, // measured: docs/performance.md#queues
+    INSTANCE_NAME_CAP = 64,  // of the control socket <run-dir>/<name>.sock, too
     USER_NAME_CAP = 33,
     HOST_CAP = 256,
     TAP_ADDRESSES_MAX = 8,
@@ -42,6 +43,7 @@ struct tap_settings {
     uint16_t mtu;
     enum tap_carrier carrier;
     enum tap_offload offload;
+    uint16_t queue_len;    // frames
     char bridge[IFNAMSIZ]; // "" = none
     struct cidr addresses[TAP_ADDRESSES_MAX];
     size_t n_addresses;

@@ -114,8 +114,9 @@ static void tx_wait_for(struct loop *loop, enum tx_wait wait, uint64_t now_ns)
     case TX_WAIT_TAP:
     case TX_WAIT_UDP:
         break;
-    case TX_WAIT_NOTHING: // the TAP may have more, or not: the wake-up makes sure of another turn
-        uv_async_send(&loop->wake);
+    case TX_WAIT_NOTHING: // what the TAP still has shows at the next poll
+        if (tx_has_messages(&loop->node->tx))
+            uv_async_send(&loop->wake);
         break;
     case TX_WAIT_A_BIT:
         set_timer(loop, on_tx_timer, now_ns + NS_PER_MS, now_ns);

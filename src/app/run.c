@@ -113,7 +113,13 @@ static bool set_link_up(struct stages *stages)
 {
     const struct tap_settings *tap = &stages->config->tap;
     struct link_settings settings = {
-        .name = tap->name, .mtu = tap->mtu, .bridge = tap->bridge, .addresses = tap->addresses, .n_addresses = tap->n_addresses};
+        .name = tap->name,
+        .mtu = tap->mtu,
+        .txqueuelen = tap->queue_len,
+        .bridge = tap->bridge,
+        .addresses = tap->addresses,
+        .n_addresses = tap->n_addresses,
+    };
     char text[300];
 
     if (link_set_up(&stages->link, &settings, text, sizeof text) < 0) {

@@ -37,9 +37,19 @@ static json_t *tap_object(const struct node *node, const struct status_facts *fa
     bool is_on = !node->is_carrier_peer_up || atomic_load_explicit(&node->is_peer_up, memory_order_relaxed);
     char text[MAC_TEXT_CAP];
 
-    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
+    enum tap_offload level = atomic_load_explicit(&node->rx.tap_out.level, memory_order_relaxed);
+    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b, s:s}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
                      mac_format(&facts->tap_mac, text), "bridge", tap->bridge[0] ? tap->bridge : NULL, "carrier_mode",
-                     tap->carrier == TAP_CARRIER_PEER_UP ? "peer-up" : "always", "carrier", is_on);
+                     tap->carrier == TAP_CARRIER_PEER_UP ? "peer-up" : "always", "carrier", is_on, "offload", tap_offload_name(level));
+}
+
+// Of the socket that the peer is reached by, or else of the first there is.
+static json_t *underlay_object(const struct node *node, const struct peer *peer)
+{
+    bool is_ipv6 = peer && peer->has_endpoint && peer->endpoint.remote.family == AF_INET6;
+    const struct udp *udp = &node->tx.udp[is_ipv6 || node->tx.udp[0].family == AF_UNSPEC];
+
+    return json_pack("{s:b, s:b}", "gso", atomic_load_explicit(&udp->segmentation.is_on, memory_order_relaxed), "gro", udp->has_gro);
 }
 
 static json_t *shortcut_object(const struct status_facts *facts)
@@ -146,11 +156,13 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
 
     memset(&counters, 0, sizeof counters);
     node_count(node, &counters);
+    queues_count(facts->queues, node->tx.udp, &counters);
     key_encode(key, facts->config->public_key);
     if (peer)
         json_array_append_new(peers, peer_object(peer, &counters, now_ns));
-    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name", facts->config->name, "version",
-                     ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)), "public_key", key,
-                     "listen_port", (int)facts->listen_port, "tap", tap_object(node, facts), "shortcut", shortcut_object(facts), "peers",
-                     peers, "drops", drops_object(&counters), "counters", counters_object(&counters));
+    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name", facts->config->name,
+                     "version", ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)),
+                     "public_key", key, "listen_port", (int)facts->listen_port, "tap", tap_object(node, facts), "underlay",
+                     underlay_object(node, peer), "shortcut", shortcut_object(facts), "peers", peers, "drops", drops_object(&counters),
+                     "counters", counters_object(&counters));
 }

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "ethercord/node.h"
+#include "queues.h"
 
 // What the node itself does not know.
 struct status_facts {
@@ -20,6 +21,7 @@ struct status_facts {
     uint64_t started_ns;
     pid_t pid;
     uint64_t n_conflicts;
+    struct queues *queues;
 };
 
 // One line: why the peer is up or down. Returns `text`.

@@ -121,7 +121,17 @@ static void print_tap(const json_t *tap, FILE *out)
     if (strcmp(text_of(tap, "carrier_mode"), "peer-up") == 0)
         fputs(", carrier only while the peer is up", out);
     put_more(out, ", MAC address ", text_of(tap, "mac_address"));
+    put_more(out, ", offload ", text_of(tap, "offload"));
     fputc('\n', out);
+}
+
+static void print_underlay(const json_t *underlay, FILE *out)
+{
+    if (!json_is_object(underlay))
+        return;
+    put_label(out, "  ", "underlay");
+    fprintf(out, "datagrams are sent %s, received %s\n", json_is_true(json_object_get(underlay, "gso")) ? "in trains" : "one by one",
+            json_is_true(json_object_get(underlay, "gro")) ? "in trains" : "one by one");
 }
 
 static void print_shortcut(const json_t *shortcut, FILE *out)
@@ -237,6 +247,7 @@ void status_text_print(const json_t *status, FILE *out)
     size_t n = json_array_size(peers);
     print_node(status, out);
     print_tap(json_object_get(status, "tap"), out);
+    print_underlay(json_object_get(status, "underlay"), out);
     print_shortcut(json_object_get(status, "shortcut"), out);
     for (size_t i = 0; i < n; i++)
         print_peer(json_array_get(peers, i), out);

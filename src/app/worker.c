@@ -33,6 +33,7 @@ struct worker {
     uv_signal_t sigterm;
     struct control control;
     struct status_facts facts;
+    struct queues queues;
     bool is_stopping;
     bool has_failed;
     struct log_limit conflict_limit, peer_limit;
@@ -315,12 +316,15 @@ int worker_main(struct config *config, struct worker_devices *devices)
     worker->config = config;
     worker->devices = devices;
     worker->facts = facts_of(config, devices);
+    queues_open(&worker->queues, config->tap.name);
+    worker->facts.queues = &worker->queues;
     worker->has_failed = !start(worker);
     if (!worker->has_failed) {
         run(worker);
         tear_down(worker);
     }
     bool has_failed = worker->has_failed;
+    queues_close(&worker->queues);
     free(worker);
     return has_failed ? CODE_FAILED : CODE_DONE;
 }

@@ -160,6 +160,15 @@ static int read_batch(struct tx *tx)
     return n;
 }
 
+// A batch that ended for want of room says nothing about what the TAP still has.
+static bool was_cut_short(const struct tx *tx, int n_read)
+{
+    if (n_read <= 0 || n_read == TX_BATCH)
+        return n_read == TX_BATCH;
+    const struct tap_read *last = &tx->in[n_read - 1];
+    return tx->in_buf->cap - (size_t)(last->bytes - tx->in_buf->mem) - last->len < TAP_FRAME_MAX + 2 * TAP_TAILROOM + 64;
+}
+
 static enum drop_reason check_frame(const struct tap_read *read, struct frame_view *view)
 {
     if (!frame_parse(view, read->bytes, read->len))
@@ -283,8 +292,12 @@ enum tx_wait tx_run(struct tx *tx, bool is_readable, uint64_t now_ns)
         return wait;
     if (n_read == -EBADFD)
         return TX_TAP_GONE;
-    bool is_more = n_read > 0 || !ring_is_empty(tx->orders) || !ring_is_empty(tx->records);
-    return is_more ? TX_WAIT_NOTHING : TX_WAIT_TAP;
+    return was_cut_short(tx, n_read) || tx_has_messages(tx) ? TX_WAIT_NOTHING : TX_WAIT_TAP;
+}
+
+bool tx_has_messages(const struct tx *tx)
+{
+    return !ring_is_empty(tx->orders) || !ring_is_empty(tx->records);
 }
 
 bool tx_is_idle(const struct tx *tx)
