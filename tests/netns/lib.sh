@@ -119,6 +119,18 @@ site_up() {
     fi
 }
 
+# underlay_mode offload|wire|bare: how the underlay handles trains of datagrams. offload: veth as it comes, like a card that cuts and joins
+# them; wire: software does (GSO and GRO), like an ordinary card; bare: every datagram alone. veth runs GRO only when the other end has no
+# TSO feature left.
+underlay_mode() {
+    local site segmentation=on gro=on
+    [[ $1 == offload ]] || segmentation=off
+    [[ $1 != bare ]] || gro=off
+    for site in A B; do
+        in_ns "ns$site" ethtool -K wan0 tso $segmentation tx-udp-segmentation $segmentation gro $gro >/dev/null
+    done
+}
+
 # net_up [underlay=4|6] [bridge=yes|no] [inner6=yes|no] [mtu=N] [slack=N]: builds the picture above, with fresh keys for both nodes.
 net_up() {
     local option site
