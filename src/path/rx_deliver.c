@@ -199,8 +199,11 @@ enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, con
     if (header.counter < record->index)
         return DROP_BAD_RECORD;
     enum rejoin_verdict verdict = rejoin_add(&rx->run, &segment);
-    if (verdict == REJOIN_BAD)
+    if (verdict == REJOIN_BAD) { // none of the run is to be believed
+        count_add(&rx->counters->drops[DROP_BAD_RECORD], rx->run.n_segments);
+        rx->run.is_open = false;
         return DROP_BAD_RECORD;
+    }
     if (verdict == REJOIN_BEGINS) {
         rx_finish_run(rx, now_ns);
         if (!rejoin_begin(&rx->run, &segment))
