@@ -13,6 +13,8 @@
 uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, size_t len);
 // Folds and complements. Over bytes that contain a right checksum the result is 0.
 uint16_t checksum_finish(uint64_t sum);
+// A sum (not complemented) in which one 16-bit word changes (RFC 1624).
+uint16_t checksum_replace(uint16_t sum, uint16_t old_word, uint16_t new_word);
 // The pseudo-header of IPv4 (4-byte addresses) or IPv6 (16-byte addresses).
 uint64_t checksum_pseudo_ipv4(const uint8_t src[static 4], const uint8_t dst[static 4], uint8_t protocol, uint32_t len);
 uint64_t checksum_pseudo_ipv6(const uint8_t src[static 16], const uint8_t dst[static 16], uint8_t protocol, uint32_t len);

@@ -75,7 +75,7 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(TX_DATAGRAM_BYTES, "tx_datagram_bytes") /* UDP payload */                                                                            \
     X(RX_DATAGRAMS, "rx_datagrams")                                                                                                        \
     X(RX_DATAGRAM_BYTES, "rx_datagram_bytes")                                                                                              \
-    X(TX_TRAINS, "tx_trains") /* trains handed to the kernel; a single datagram is one, too */                                             \
+    X(TX_TRAINS, "tx_trains") /* trains sent, in one call or not; a single datagram is one, too */                                         \
     X(RX_TRAINS, "rx_trains")                                                                                                              \
     X(TAP_READ_SUPER_FRAMES, "tap_read_super_frames")                                                                                      \
     X(TAP_WRITTEN_SUPER_FRAMES, "tap_written_super_frames")                                                                                \

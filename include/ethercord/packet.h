@@ -12,8 +12,20 @@
 #include <stdint.h>
 
 #include "ethercord/frame.h"
+#include "ethercord/offload.h"
 
 enum { TCP_HEADER_MIN = 20, UDP_HEADER_LEN = 8, IPV4_HEADER_MIN = 20, IPV6_HEADER_LEN = 40, IP_PACKET_MAX = 65535 };
+// Where fields are in their headers.
+enum {
+    IPV4_TOS_AT = 1,
+    IPV4_LEN_AT = 2,
+    IPV4_ID_AT = 4,
+    IPV4_CHECKSUM_AT = 10,
+    IPV6_LEN_AT = 4,
+    UDP_LEN_AT = 4,
+    TCP_SEQUENCE_AT = 4,
+    TCP_FLAGS_AT = 13
+};
 enum tcp_flag { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80 }; // of byte 13 of the TCP header (RFC 9293 3.1)
 
 // All offsets from the start of the frame, bytes.
@@ -32,8 +44,10 @@ bool packet_parse(struct packet_view *packet, const struct frame_view *frame) __
 
 // Offset of the L4 checksum from l4_offset.
 uint16_t packet_checksum_offset(const struct packet_view *packet);
-// Where TCP's sequence number and flags are.
-enum { TCP_SEQUENCE_AT = 4, TCP_FLAGS_AT = 13 };
+// What is undone in a frame whose L4 checksum is partial, and nothing else.
+struct offload packet_partial(const struct packet_view *packet);
+// Makes a partial checksum of one that is whole: the sum of the pseudo-header.
+void packet_reset_checksum(const struct packet_view *packet, uint8_t *headers);
 
 // Writes what follows from another length: IP length, IPv4 header checksum, UDP length; a partial L4 checksum is moved along with
 // it (so it stays right whatever addresses went into it: RFC 8200 8.1 has it take the last address of a routing header). `headers` are the

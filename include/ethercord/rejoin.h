@@ -7,6 +7,9 @@
  * a segment out of its turn, or one shorter than those before it ends the run; what was joined so far is a super-frame of its own, and a
  * run that began with a gap is one too. So a lost datagram costs its segment and no other.
  *
+ * A super-frame is sent as several runs where one train does not take it. Each ends at a multiple of gso_size: there the next run goes on,
+ * under the next counter, with the next sequence number and IP ID.
+ *
  * Segments come from the peer, authenticated but not trusted: each is parsed anew, and what goes to the kernel is built from what was
  * parsed (see docs/protocol.md#records).
  */
@@ -36,9 +39,9 @@ struct segment {
 // Zeroed = no run is open. The payload itself lies where the caller has put it, piece behind piece.
 struct run {
     bool is_open;
-    bool is_complete; // no further segment can join
+    bool is_complete; // no further segment of this run can join; the next run may, see below
     uint32_t receiver_index;
-    uint64_t first_counter; // of index 0, whether that came or not
+    uint64_t first_counter; // of index 0 of the last run that joined, whether that segment came or not
     uint8_t next_index;
     uint8_t n_segments; // joined
     uint8_t outer_ecn;
@@ -57,8 +60,8 @@ enum rejoin_verdict {
 enum rejoin_verdict rejoin_add(struct run *run, const struct segment *segment);
 // Begins a new run. False when the headers are not those of a TCP or UDP packet of that length: to be dropped.
 bool rejoin_begin(struct run *run, const struct segment *segment) __attribute__((warn_unused_result));
-// Whether the open run has room for `len` more bytes of payload: an IP packet ends at 64 KiB.
-bool rejoin_has_room(const struct run *run, size_t len);
+// False when nothing can join the open run any more.
+bool rejoin_may_go_on(const struct run *run);
 
 // Ends the run and tells what it is: its headers are those of the whole now, with a partial L4 checksum. A run that is no longer than
 // gso_size is a plain frame.

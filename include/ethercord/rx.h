@@ -38,6 +38,7 @@ struct rx_datagram {
     const uint8_t *bytes;
     size_t len;
     uint8_t ecn;
+    struct data_header header; // of a data message
 };
 
 struct rx {
@@ -80,8 +81,11 @@ struct rx {
 int rx_init(struct rx *rx);
 void rx_deinit(struct rx *rx);
 
-// Receives from udp[which] until it is empty or the budget is used up. Returns false when more may be waiting.
+// Receives from udp[which] until it is empty or the budget is used up. Returns false when more may be waiting: then call it again, for a
+// run may be open that goes on there.
 bool rx_run(struct rx *rx, int which, uint64_t now_ns);
+// Nothing is waiting: what was rejoined so far is written.
+void rx_rest(struct rx *rx, uint64_t now_ns);
 // Carries out main's orders.
 void rx_take_orders(struct rx *rx, uint64_t now_ns);
 // What is due by time (reassembly, announcements); returns the next deadline, or 0.

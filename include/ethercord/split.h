@@ -32,7 +32,7 @@ struct super_frame {
     uint16_t gso_size;
 };
 
-// False when frame and offload contradict each other. An L4 checksum that is not partial is taken as if it were: each piece gets its own.
+// False when frame and offload contradict each other. The L4 checksum has to be partial: see packet_reset_checksum().
 bool split_parse(struct super_frame *super, const struct frame_view *frame, const struct offload *offload)
     __attribute__((warn_unused_result));
 
@@ -43,8 +43,13 @@ struct split_run {
     uint16_t size;
     uint8_t count;
 };
-// `room`: bytes of body that a datagram takes. False when no segment can be made: headers that are too long, or UDP datagrams that are.
-bool split_next_run(const struct super_frame *super, size_t at, size_t room, struct split_run *run) __attribute__((warn_unused_result));
+struct split_limits {
+    size_t room;       // bytes of body that a datagram takes
+    size_t n_segments; // of one run: SEGMENTS_MAX, or less where a train takes less
+};
+// False when no segment can be made: headers that are too long, or UDP datagrams that are.
+bool split_next_run(const struct super_frame *super, size_t at, const struct split_limits *limits, struct split_run *run)
+    __attribute__((warn_unused_result));
 
 // Writes the headers of the piece that has `len` bytes of payload from `at` on: packet.payload_offset bytes. Its L4 checksum is partial.
 void split_headers(const struct super_frame *super, size_t at, size_t len, uint8_t *out);

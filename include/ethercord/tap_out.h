@@ -22,7 +22,7 @@ struct tap_out {
     struct log_limit refused;
     _Atomic enum tap_offload level; // what is written undone; falls when the kernel refuses it. Any thread may look
     bool has_udp_offload;
-    unsigned strikes; // offloads refused one after the other
+    unsigned strikes[SUPER_UNKNOWN]; // by enum super_kind: refusals one after the other
 };
 
 // What a frame or super-frame with an undone checksum consists of; `headers` may be written to.
@@ -40,7 +40,7 @@ void tap_out_init(struct tap_out *out, struct tap *tap, struct counters *counter
 // A frame as it is.
 void tap_out_write(struct tap_out *out, const uint8_t *frame, size_t len, uint64_t now_ns);
 // With what is undone left to the kernel where it takes it; but small packets and DHCP are completed: their readers look at raw frames.
-void tap_out_write_packet(struct tap_out *out, struct tap_packet *packet, uint64_t now_ns);
+void tap_out_write_packet(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns);
 // Writes all that the shortcut has to say; `room` is FRAME_MAX bytes.
 void tap_out_shortcut(struct tap_out *out, struct shortcut *shortcut, uint8_t *room, uint64_t now_ns);
 

@@ -72,7 +72,7 @@ static void on_udp_writable(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status < 0)
-        loop->polling_udp = -1;
+        loop->polling_udp = loop->unfinished_udp = -1;
     tx_turn(loop, true);
 }
 
@@ -164,12 +164,16 @@ static void rx_turn(struct loop *loop, int which);
 
 static void on_rx_wake(uv_async_t *wake)
 {
-    rx_turn(wake->data, -1);
+    struct loop *loop = wake->data;
+
+    rx_turn(loop, loop->unfinished_udp);
 }
 
 static void on_rx_timer(uv_timer_t *timer)
 {
-    rx_turn(timer->data, -1);
+    struct loop *loop = timer->data;
+
+    rx_turn(loop, loop->unfinished_udp);
 }
 
 // ICMP errors are hints: counted, and told in the log when someone looks for them. They never cost a datagram.
@@ -201,8 +205,11 @@ static void on_udp_readable(uv_poll_t *poll, int status, int events)
 static void rx_turn(struct loop *loop, int which)
 {
     uint64_t now_ns = now_boot_ns(), deadline_ns;
+    bool is_empty = node_run_rx(loop->node, which, now_ns, &deadline_ns);
 
-    node_run_rx(loop->node, which, now_ns, &deadline_ns); // what is left shows at the next poll
+    loop->unfinished_udp = is_empty ? -1 : which;
+    if (!is_empty)
+        uv_async_send(&loop->wake); // after what else is waiting; polling alone would not say that nothing came any more
     if (is_stopping(loop))
         uv_stop(&loop->uv);
     else
@@ -217,7 +224,7 @@ static int loop_init(struct loop *loop, struct node *node, uv_async_cb on_wake)
 
     memset(loop, 0, sizeof *loop);
     loop->node = node;
-    loop->polling_udp = -1;
+    loop->polling_udp = loop->unfinished_udp = -1;
     if ((error = uv_loop_init(&loop->uv)))
         return error;
     if ((error = uv_async_init(&loop->uv, &loop->wake, on_wake)) || (error = uv_timer_init(&loop->uv, &loop->timer)))

@@ -292,12 +292,19 @@ static bool has_route(const struct udp *udp, const struct msghdr *header)
     return sendmsg(udp->fd, &probe, PROBE_ROUTE | MSG_DONTWAIT) >= 0;
 }
 
-// Whether the message that `error` was said of can do without another try. `n_failed`: tries for nothing so far, this one included.
-static bool is_refused(const struct udp *udp, const struct msghdr *header, int error, int n_failed)
+static bool may_be_of_train(int error)
 {
+    return error == EIO || error == EINVAL || error == EMSGSIZE;
+}
+
+// Whether the message that `error` was said of can do without another try. `n_failed`: tries for nothing so far, this one included.
+static bool is_refused(const struct udp *udp, int i, int error, int n_failed)
+{
+    if (scratch.n_datagrams[i] > 1 && may_be_of_train(error))
+        return true; // one by one it will show whose error it is
     if (n_failed >= tries_for(error))
         return true;
-    return n_failed == 1 && !has_route(udp, header);
+    return n_failed == 1 && !has_route(udp, &scratch.messages[i].msg_hdr);
 }
 
 // Returns how many datagrams were accepted, 0 = would block, or the negative errno of the first.
@@ -316,30 +323,10 @@ static int send_messages(const struct udp *udp, int n)
         int error = errno;
         if (error == EAGAIN)
             break;
-        if (is_refused(udp, &scratch.messages[sent].msg_hdr, error, ++n_failed))
+        if (is_refused(udp, sent, error, ++n_failed))
             return n_datagrams > 0 ? n_datagrams : -error; // an error of its own shows again when the caller goes on from here
     }
     return n_datagrams;
-}
-
-static bool may_be_of_train(int error)
-{
-    return error == -EIO || error == -EINVAL || error == -EMSGSIZE || error == -EOPNOTSUPP || error == -ENOPROTOOPT;
-}
-
-// The train was refused and its datagrams were not.
-static void note_refused(struct udp *udp, const struct udp_train *train, int error)
-{
-    struct udp_segmentation *segmentation = &udp->segmentation;
-    char to[ADDR_TEXT_CAP];
-
-    atomic_fetch_add_explicit(&segmentation->n_refused, 1, memory_order_relaxed);
-    segmentation->refused_to = train->endpoint.remote;
-    if (++segmentation->strikes < STRIKES_MAX && error != -EIO)
-        return;
-    atomic_store_explicit(&segmentation->is_on, false, memory_order_relaxed);
-    log_warning("UDP offload is off on the way to %s: the kernel refuses trains (%s); datagrams go one by one, which is slower",
-                addr_format(&train->endpoint.remote, to), strerror(-error));
 }
 
 static bool is_single(const struct udp_train *train)
@@ -347,14 +334,33 @@ static bool is_single(const struct udp_train *train)
     return train->len == train->datagram_len;
 }
 
-// Another path may be another device. Only the thread that sends trains gets beyond the first line.
+// The train was refused and its datagrams were not. A device may refuse the long ones only.
+static void note_refused(struct udp *udp, const struct udp_train *train, int error)
+{
+    struct udp_segmentation *segmentation = &udp->segmentation;
+    char to[ADDR_TEXT_CAP];
+
+    atomic_fetch_add_explicit(&segmentation->n_refused, 1, memory_order_relaxed);
+    segmentation->refused_to = train->endpoint.remote;
+    segmentation->refused_len = train->len;
+    if (++segmentation->strikes < STRIKES_MAX && error != -EIO)
+        return;
+    atomic_store_explicit(&segmentation->is_on, false, memory_order_relaxed);
+    log_warning("UDP offload is off on the way to %s: the kernel refuses trains (%s); datagrams go one by one, which is slower",
+                addr_format(&train->endpoint.remote, to), strerror(-error));
+}
+
+// Another path may be another device. Only the thread that sends trains gets to the state.
 static bool may_send_trains(struct udp *udp, const struct udp_train *trains, int n)
 {
     struct udp_segmentation *segmentation = &udp->segmentation;
+    const struct udp_train *train = trains;
 
-    if (n == 1 && is_single(trains))
+    while (n > 0 && is_single(train))
+        train++, n--;
+    if (n == 0)
         return true;
-    if (segmentation->strikes > 0 && !addr_equal(&segmentation->refused_to, &trains->endpoint.remote)) {
+    if (segmentation->strikes > 0 && !addr_equal(&segmentation->refused_to, &train->endpoint.remote)) {
         segmentation->strikes = 0;
         atomic_store_explicit(&segmentation->is_on, segmentation->is_wanted, memory_order_relaxed);
     }
@@ -371,9 +377,9 @@ static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
         return -EAFNOSUPPORT;
     int sent = send_messages(udp, prepared);
     bool was_train = has_trains && !is_single(trains);
-    if (was_train && sent > 0)
+    if (was_train && sent > 0 && trains->len >= udp->segmentation.refused_len)
         udp->segmentation.strikes = 0;
-    if (!was_train || !may_be_of_train(sent))
+    if (!was_train || !may_be_of_train(-sent))
         return sent;
     int sent_singly = send_messages(udp, prepare_send(udp, trains, 1, true));
     if (sent_singly > 0)

@@ -62,6 +62,11 @@ uint16_t checksum_finish(uint64_t sum)
     return (uint16_t)~fold(sum);
 }
 
+uint16_t checksum_replace(uint16_t sum, uint16_t old_word, uint16_t new_word)
+{
+    return fold((uint64_t)sum + (uint16_t)~old_word + new_word);
+}
+
 uint64_t checksum_pseudo_ipv4(const uint8_t src[static 4], const uint8_t dst[static 4], uint8_t protocol, uint32_t len)
 {
     return checksum_add(checksum_add((uint64_t)protocol + len, src, 4), dst, 4);

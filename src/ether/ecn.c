@@ -5,9 +5,10 @@
 #include "ethercord/ecn.h"
 
 #include "ethercord/bytes.h"
+#include "ethercord/checksum.h"
 #include "ethercord/packet.h"
 
-enum { IPV4_TOS_AT = 1, IPV4_CHECKSUM_AT = 10, IPV6_ECN_AT = 1, IPV6_ECN_SHIFT = 4 }; // IPv6: the traffic class lies across two bytes
+enum { IPV6_ECN_AT = 1, IPV6_ECN_SHIFT = 4 }; // IPv6: the traffic class lies across two bytes
 
 static bool is_ipv4(const struct frame_view *frame)
 {
@@ -50,11 +51,9 @@ void ecn_set(const struct frame_view *frame, uint8_t *bytes, enum ecn ecn)
         ip[IPV6_ECN_AT] = (uint8_t)((ip[IPV6_ECN_AT] & ~((unsigned)ECN_MASK << IPV6_ECN_SHIFT)) | (unsigned)ecn << IPV6_ECN_SHIFT);
         return;
     }
-    // The checksum is moved by the difference (RFC 1624), not made anew: a wrong one stays wrong.
+    // The checksum is moved by the difference, not made anew: a wrong one stays wrong.
     uint16_t before = load_be16(ip);
     ip[IPV4_TOS_AT] = (uint8_t)((ip[IPV4_TOS_AT] & ~(unsigned)ECN_MASK) | (unsigned)ecn);
-    uint32_t sum = (uint32_t)(uint16_t)~load_be16(ip + IPV4_CHECKSUM_AT) + (uint16_t)~before + load_be16(ip);
-    sum = (sum >> 16) + (sum & UINT16_MAX);
-    sum = (sum >> 16) + (sum & UINT16_MAX);
+    uint16_t sum = checksum_replace((uint16_t)~load_be16(ip + IPV4_CHECKSUM_AT), before, load_be16(ip));
     store_be16(ip + IPV4_CHECKSUM_AT, (uint16_t)~sum);
 }

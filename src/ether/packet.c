@@ -8,16 +8,14 @@
 #include "ethercord/checksum.h"
 
 enum {
-    IPV4_LEN_AT = 2,
     IPV4_FRAGMENT_AT = 6,
     IPV4_PROTOCOL_AT = 9,
-    IPV4_CHECKSUM_AT = 10,
+    IPV4_SOURCE_AT = 12,
+    IPV6_SOURCE_AT = 8,
     IPV4_FRAGMENT_BITS = 0x3fff, // more fragments, and the offset
-    IPV6_LEN_AT = 4,
     IPV6_NEXT_AT = 6,
     IPV6_EXTENSIONS_MAX = 8, // headers; longer chains are left alone
     TCP_DATA_OFFSET_AT = 12,
-    UDP_LEN_AT = 4,
     TCP_CHECKSUM_AT = 16,
     UDP_CHECKSUM_AT = 6
 };
@@ -107,14 +105,19 @@ uint16_t packet_checksum_offset(const struct packet_view *packet)
     return packet->protocol == IPPROTO_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT;
 }
 
-// The length is one of the words that went into the sum (RFC 1624).
-static void move_checksum(uint8_t *field, size_t old_len, size_t new_len)
+struct offload packet_partial(const struct packet_view *packet)
 {
-    uint32_t sum = load_be16(field) + (uint32_t)new_len + (UINT16_MAX - (uint32_t)old_len);
+    return (struct offload){.is_partial = true, .checksum_start = packet->l4_offset, .checksum_offset = packet_checksum_offset(packet)};
+}
 
-    sum = (sum >> 16) + (sum & UINT16_MAX);
-    sum = (sum >> 16) + (sum & UINT16_MAX);
-    store_be16(field, (uint16_t)sum);
+void packet_reset_checksum(const struct packet_view *packet, uint8_t *headers)
+{
+    const uint8_t *ip = headers + packet->l3_offset;
+    uint64_t sum = packet->version == 4
+                       ? checksum_pseudo_ipv4(ip + IPV4_SOURCE_AT, ip + IPV4_SOURCE_AT + IPV4_LEN, packet->protocol, packet->l4_len)
+                       : checksum_pseudo_ipv6(ip + IPV6_SOURCE_AT, ip + IPV6_SOURCE_AT + IPV6_LEN, packet->protocol, packet->l4_len);
+
+    store_be16(headers + packet->l4_offset + packet_checksum_offset(packet), (uint16_t)~checksum_finish(sum));
 }
 
 void packet_resize(struct packet_view *packet, uint8_t *headers, size_t l4_len)
@@ -131,7 +134,9 @@ void packet_resize(struct packet_view *packet, uint8_t *headers, size_t l4_len)
     }
     if (packet->protocol == IPPROTO_UDP)
         store_be16(l4 + UDP_LEN_AT, (uint16_t)l4_len);
-    move_checksum(l4 + packet_checksum_offset(packet), packet->l4_len, l4_len);
+    // The length is one of the words that went into the pseudo-header's sum.
+    uint8_t *checksum = l4 + packet_checksum_offset(packet);
+    store_be16(checksum, checksum_replace(load_be16(checksum), (uint16_t)packet->l4_len, (uint16_t)l4_len));
     packet->l4_len = (uint32_t)l4_len;
 }
 

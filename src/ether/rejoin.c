@@ -8,7 +8,7 @@
 
 #include "ethercord/bytes.h"
 
-enum { IPV4_LEN_AT = 2, IPV4_ID_AT = 4, IPV4_CHECKSUM_AT = 10, IPV6_LEN_AT = 4, UDP_LEN_AT = 4, LAST_ONLY = TCP_FIN | TCP_PSH };
+enum { LAST_ONLY = TCP_FIN | TCP_PSH };
 
 static size_t l4_header_len(const struct packet_view *packet)
 {
@@ -64,9 +64,44 @@ static bool headers_agree(const struct run *run, const struct segment *segment)
     return is_next_in_stream(run, segment) && memcmp(headers, run->headers, segment->headers_len) == 0;
 }
 
+// An IP packet ends at 64 KiB, and a run at SEGMENTS_MAX.
+static bool has_room(const struct run *run, size_t len)
+{
+    size_t payload_len = run->payload_len + len;
+
+    return (size_t)run->packet.payload_offset - run->packet.l3_offset + payload_len <= IP_PACKET_MAX &&
+           payload_len <= (size_t)SEGMENTS_MAX * run->gso_size;
+}
+
 static bool is_of_run(const struct run *run, const struct segment *segment)
 {
     return run->is_open && run->receiver_index == segment->receiver_index && run->first_counter == segment->counter - segment->index;
+}
+
+static bool has_last_flags(const struct run *run)
+{
+    return run->packet.protocol == IPPROTO_TCP && (run->headers[run->packet.l4_offset + TCP_FLAGS_AT] & LAST_ONLY) != 0;
+}
+
+bool rejoin_may_go_on(const struct run *run)
+{
+    return !run->is_complete || (run->payload_len % run->gso_size == 0 && !has_last_flags(run));
+}
+
+// The first segment of the run behind the open one: of the same super-frame, or of one that the kernel could have made one with it.
+static bool is_of_next_run(const struct run *run, const struct segment *segment)
+{
+    size_t id_at = run->packet.l3_offset + (size_t)IPV4_ID_AT;
+
+    if (!run->is_open || !rejoin_may_go_on(run) || run->payload_len % run->gso_size != 0)
+        return false;
+    if (run->receiver_index != segment->receiver_index || segment->index != 0 || segment->counter != run->first_counter + run->next_index ||
+        segment->gso_size != run->gso_size)
+        return false;
+    if (!headers_agree(run, segment))
+        return false;
+    return run->packet.version == 6 ||
+           load_be16(segment->headers + id_at) == (uint16_t)(load_be16(run->headers + id_at) + run->payload_len / run->gso_size);
 }
 
 // FIN and PSH are the last segment's, and so is a payload that is shorter than the others.
@@ -86,16 +121,20 @@ static void join(struct run *run, const struct segment *segment)
 
 enum rejoin_verdict rejoin_add(struct run *run, const struct segment *segment)
 {
-    if (!is_of_run(run, segment))
+    bool fits = segment->outer_ecn == run->outer_ecn && segment->payload_len <= run->size && has_room(run, segment->payload_len);
+
+    if (is_of_run(run, segment)) {
+        if (segment->gso_size != run->gso_size)
+            return REJOIN_BAD;
+        if (run->is_complete || segment->index != run->next_index || !fits)
+            return REJOIN_BEGINS;
+        if (!headers_agree(run, segment))
+            return REJOIN_BAD;
+    } else if (fits && is_of_next_run(run, segment)) {
+        run->first_counter = segment->counter;
+    } else {
         return REJOIN_BEGINS;
-    if (segment->gso_size != run->gso_size)
-        return REJOIN_BAD;
-    if (run->is_complete || segment->index != run->next_index || segment->outer_ecn != run->outer_ecn)
-        return REJOIN_BEGINS;
-    if (segment->payload_len > run->size || !rejoin_has_room(run, segment->payload_len))
-        return REJOIN_BEGINS;
-    if (!headers_agree(run, segment))
-        return REJOIN_BAD;
+    }
     join(run, segment);
     return REJOIN_JOINED;
 }
@@ -119,11 +158,6 @@ bool rejoin_begin(struct run *run, const struct segment *segment)
     memcpy(run->headers, segment->headers, segment->headers_len);
     join(run, segment);
     return true;
-}
-
-bool rejoin_has_room(const struct run *run, size_t len)
-{
-    return (size_t)run->packet.payload_offset - run->packet.l3_offset + run->payload_len + len <= IP_PACKET_MAX;
 }
 
 static enum super_kind kind_of(const struct packet_view *packet)

@@ -8,8 +8,6 @@
 
 #include "ethercord/bytes.h"
 
-enum { IPV4_ID_AT = 4 };
-
 static bool kind_agrees(enum super_kind kind, const struct packet_view *packet)
 {
     switch (kind) {
@@ -47,16 +45,16 @@ bool split_parse(struct super_frame *super, const struct frame_view *frame, cons
     return super->payload_len > 0;
 }
 
-bool split_next_run(const struct super_frame *super, size_t at, size_t room, struct split_run *run)
+bool split_next_run(const struct super_frame *super, size_t at, const struct split_limits *limits, struct split_run *run)
 {
-    size_t headers_len = super->packet.payload_offset, gso_size = super->gso_size;
+    size_t room = limits->room, headers_len = super->packet.payload_offset, gso_size = super->gso_size;
 
     if (headers_len > SEGMENT_HEADERS_MAX || headers_len >= room)
         return false;
     size_t size = room - headers_len < gso_size ? room - headers_len : gso_size;
     if (super->packet.protocol == IPPROTO_UDP && size < gso_size)
         return false; // a datagram is not cut
-    size_t left = super->payload_len - at, most = SEGMENTS_MAX * size;
+    size_t left = super->payload_len - at, most = limits->n_segments * size;
     if (left > most) {
         left = most / gso_size * gso_size;
         if (left == 0)

@@ -35,8 +35,8 @@ enum {
 };
 
 static int receive(struct rx *rx, int which, uint64_t now_ns);
-static void take_datagram(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns);
-static enum drop_reason take_data(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns);
+static void take_datagram(struct rx *rx, struct rx_datagram *datagram, uint64_t now_ns);
+static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, uint64_t now_ns);
 static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct rx_datagram *datagram, uint64_t now_ns);
 static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns);
 
@@ -129,19 +129,24 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
 
 bool rx_run(struct rx *rx, int which, uint64_t now_ns)
 {
-    int budget = RX_BUDGET, n_asked;
+    bool is_empty = false;
 
-    do {
-        n_asked = rx->n_asked;
-        if (receive(rx, which, now_ns) < n_asked)
-            budget = 0; // it is empty for now
-    } while (budget-- > 1);
-    rx_finish_run(rx, now_ns);
+    for (int i = 0; i < RX_BUDGET && !is_empty; i++) {
+        int n_asked = rx->n_asked;
+        is_empty = receive(rx, which, now_ns) < n_asked;
+    }
+    if (is_empty)
+        rx_finish_run(rx, now_ns);
 
     struct report conflict = {.kind = REPORT_CONFLICT};
     if (shortcut_take_conflict(rx->shortcut, &conflict.u.conflict))
         hint(rx, &conflict, NULL, 0);
-    return budget < 0;
+    return is_empty;
+}
+
+void rx_rest(struct rx *rx, uint64_t now_ns)
+{
+    rx_finish_run(rx, now_ns);
 }
 
 static void take_train(struct rx *rx, const struct udp_train *train, uint64_t now_ns)
@@ -196,7 +201,7 @@ static enum drop_reason take_cookie_reply(struct rx *rx, const struct rx_datagra
     return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
 }
 
-static void take_datagram(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns)
+static void take_datagram(struct rx *rx, struct rx_datagram *datagram, uint64_t now_ns)
 {
     enum drop_reason verdict = DROP_MALFORMED;
 
@@ -227,16 +232,15 @@ static struct recv_session *find_session(struct rx *rx, uint32_t local_index)
     return NULL;
 }
 
-static enum drop_reason take_data(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns)
+static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, uint64_t now_ns)
 {
-    struct data_header header;
     uint8_t *payload = rx->opened->mem + (rx->run.is_open ? rx->run.payload_len : 0);
 
-    data_header_decode(datagram->bytes, &header);
-    struct recv_session *session = find_session(rx, header.receiver_index);
+    data_header_decode(datagram->bytes, &datagram->header);
+    struct recv_session *session = find_session(rx, datagram->header.receiver_index);
     if (!session)
         return DROP_UNKNOWN_INDEX;
-    bool is_newest = header.counter >= session->replay.next;
+    bool is_newest = datagram->header.counter >= session->replay.next;
     enum drop_reason verdict = session_open(session, datagram->bytes, datagram->len, now_ns, payload);
     if (verdict != DROP_COUNT)
         return verdict;
@@ -292,11 +296,8 @@ static enum drop_reason answer(struct rx *rx, const struct record_header *header
 
 static enum drop_reason take_goodbye(struct rx *rx, const struct rx_datagram *datagram)
 {
-    struct report message = {.kind = REPORT_GOODBYE};
-    struct data_header header;
+    const struct report message = {.kind = REPORT_GOODBYE, .local_index = datagram->header.receiver_index};
 
-    data_header_decode(datagram->bytes, &header);
-    message.local_index = header.receiver_index;
     return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 

@@ -84,7 +84,7 @@ static enum drop_reason deliver(struct rx *rx, uint8_t *bytes, size_t len, uint8
 static enum drop_reason deliver_partial(struct rx *rx, uint8_t *bytes, size_t len, uint8_t outer_ecn, uint64_t now_ns)
 {
     struct frame_view view;
-    struct tap_packet out = {.headers = bytes, .n_frames = 1, .offload.is_partial = true};
+    struct tap_packet out = {.headers = bytes, .n_frames = 1};
 
     if (!frame_parse(&view, bytes, len) || !packet_parse(&out.packet, &view) || out.packet.l4_len > len - out.packet.l4_offset)
         return DROP_BAD_RECORD;
@@ -97,8 +97,7 @@ static enum drop_reason deliver_partial(struct rx *rx, uint8_t *bytes, size_t le
     out.payload = bytes + out.packet.payload_offset;
     out.payload_len = out.packet.l4_len - ((size_t)out.packet.payload_offset - out.packet.l4_offset);
     out.trailer_len = len - out.packet.payload_offset - out.payload_len;
-    out.offload.checksum_start = out.packet.l4_offset;
-    out.offload.checksum_offset = packet_checksum_offset(&out.packet);
+    out.offload = packet_partial(&out.packet);
     tap_out_write_packet(&rx->tap_out, &out, now_ns);
     return DROP_COUNT;
 }
@@ -111,15 +110,11 @@ enum drop_reason rx_take_frame(struct rx *rx, const struct record *record, uint8
     return deliver(rx, record->body, record->len, outer_ecn, now_ns);
 }
 
-void rx_take_fragment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+static struct fragment fragment_of(const struct record *record, const struct rx_datagram *datagram)
 {
-    struct data_header header;
-    struct reassembled whole;
-
-    data_header_decode(datagram->bytes, &header);
-    const struct fragment fragment = {
-        .receiver_index = header.receiver_index,
-        .counter = header.counter,
+    return (struct fragment){
+        .receiver_index = datagram->header.receiver_index,
+        .counter = datagram->header.counter,
         .size = record->size,
         .index = record->index,
         .count = record->extra,
@@ -127,6 +122,13 @@ void rx_take_fragment(struct rx *rx, const struct record *record, const struct r
         .body = record->body,
         .len = record->len,
     };
+}
+
+void rx_take_fragment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+{
+    const struct fragment fragment = fragment_of(record, datagram);
+    struct reassembled whole;
+
     if (!reassembly_add(rx->reassembly, &fragment, now_ns, rx->counters, &whole))
         return;
     count_traffic(rx->counters, COUNT_RX_REASSEMBLED_FRAMES, 1);
@@ -180,15 +182,11 @@ void rx_finish_run(struct rx *rx, uint64_t now_ns)
         tap_out_write_packet(&rx->tap_out, &out, now_ns);
 }
 
-// The payload lies behind that of the open run, where it belongs if it is of that run.
-enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+static struct segment segment_of(const struct record *record, const struct rx_datagram *datagram)
 {
-    struct data_header header;
-
-    data_header_decode(datagram->bytes, &header);
-    const struct segment segment = {
-        .receiver_index = header.receiver_index,
-        .counter = header.counter,
+    return (struct segment){
+        .receiver_index = datagram->header.receiver_index,
+        .counter = datagram->header.counter,
         .index = record->index,
         .outer_ecn = datagram->ecn,
         .gso_size = record->size,
@@ -196,21 +194,30 @@ enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, con
         .headers_len = record->extra,
         .headers = record->body + record->len - record->extra,
     };
-    if (header.counter < record->index)
+}
+
+// The payload lies behind that of the open run, where it belongs if it is of that run.
+enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+{
+    const struct segment segment = segment_of(record, datagram);
+
+    if (segment.counter < segment.index)
         return DROP_BAD_RECORD;
-    enum rejoin_verdict verdict = rejoin_add(&rx->run, &segment);
-    if (verdict == REJOIN_BAD) { // none of the run is to be believed
-        count_add(&rx->counters->drops[DROP_BAD_RECORD], rx->run.n_segments);
-        rx->run.is_open = false;
-        return DROP_BAD_RECORD;
-    }
-    if (verdict == REJOIN_BEGINS) {
+    switch (rejoin_add(&rx->run, &segment)) {
+    case REJOIN_JOINED:
+        break;
+    case REJOIN_BEGINS:
         rx_finish_run(rx, now_ns);
         if (!rejoin_begin(&rx->run, &segment))
             return DROP_BAD_RECORD;
         memmove(rx->opened->mem, record->body, segment.payload_len);
+        break;
+    case REJOIN_BAD: // none of the run is to be believed
+        count_add(&rx->counters->drops[DROP_BAD_RECORD], rx->run.n_segments);
+        rx->run.is_open = false;
+        return DROP_BAD_RECORD;
     }
-    if (rx->run.is_complete)
+    if (!rejoin_may_go_on(&rx->run))
         rx_finish_run(rx, now_ns);
     return DROP_COUNT;
 }

@@ -97,12 +97,11 @@ static bool is_taken_undone(const struct tap_out *out, const struct tap_packet *
 }
 
 // Some kernels refuse what they offered, or a part of it; that is not known before. What is in hand is finished in software.
-static void lower_level(struct tap_out *out, const struct offload *offload)
+static void note_refused(struct tap_out *out, const struct offload *offload)
 {
     count_traffic(out->counters, COUNT_TAP_OFFLOAD_REFUSED, 1);
-    if (++out->strikes < STRIKES_MAX)
+    if (++out->strikes[offload->kind] < STRIKES_MAX)
         return;
-    out->strikes = 0;
     if (offload->kind == SUPER_UDP) {
         out->has_udp_offload = false;
         log_warning("TAP offload of UDP super-frames is off: the kernel refuses them; they are cut here, which is slower");
@@ -114,35 +113,46 @@ static void lower_level(struct tap_out *out, const struct offload *offload)
                 tap_offload_name(level));
 }
 
-static int write_undone(struct tap_out *out, const struct tap_packet *packet)
+static struct tap_frame frame_of(const struct tap_packet *packet)
 {
-    const struct tap_frame frame = {
+    return (struct tap_frame){
         .headers = packet->headers,
         .headers_len = packet->packet.payload_offset,
         .bytes = packet->payload,
         .len = packet->payload_len + packet->trailer_len,
-        .offload = packet->offload,
     };
-    int error = write_one(out, &frame);
+}
 
+// -EINVAL: the kernel refuses it undone.
+static int write_undone(struct tap_out *out, const struct tap_packet *packet)
+{
+    struct tap_frame frame = frame_of(packet);
+
+    frame.offload = packet->offload;
+    int error = write_one(out, &frame);
     if (error == -EINVAL)
-        lower_level(out, &packet->offload);
-    else
-        out->strikes = 0;
+        note_refused(out, &packet->offload);
+    else if (!error)
+        out->strikes[packet->offload.kind] = 0;
     return error;
 }
 
-static int write_completed(struct tap_out *out, const struct tap_packet *packet)
+// A frame, no super-frame.
+static int write_plain(struct tap_out *out, const struct tap_packet *packet)
 {
+    int error = -EINVAL;
+
+    if (is_taken_undone(out, packet))
+        error = write_undone(out, packet);
+    if (error != -EINVAL)
+        return error;
     packet_complete(&packet->packet, packet->headers, packet->payload, packet->payload_len);
-    return write_one(out, &(struct tap_frame){.headers = packet->headers,
-                                              .headers_len = packet->packet.payload_offset,
-                                              .bytes = packet->payload,
-                                              .len = packet->payload_len + packet->trailer_len});
+    const struct tap_frame frame = frame_of(packet);
+    return write_one(out, &frame);
 }
 
-// As the kernel would cut it. Returns the first failure.
-static int write_cut(struct tap_out *out, const struct tap_packet *packet)
+// A super-frame as the kernel would cut it. Returns how many pieces failed, the first of them with *error.
+static uint32_t write_cut(struct tap_out *out, const struct tap_packet *packet, int *error)
 {
     const struct super_frame super = {
         .packet = packet->packet,
@@ -152,36 +162,53 @@ static int write_cut(struct tap_out *out, const struct tap_packet *packet)
         .gso_size = packet->offload.gso_size,
     };
     uint8_t headers[SEGMENT_HEADERS_MAX];
-    int first_error = 0;
+    struct tap_packet piece = {.packet = packet->packet, .headers = headers, .offload = packet_partial(&packet->packet)};
+    uint32_t n_failed = 0;
 
     for (size_t at = 0; at < super.payload_len; at += super.gso_size) {
-        size_t left = super.payload_len - at, len = left < super.gso_size ? left : super.gso_size;
-        split_whole_headers(&super, at, len, headers);
-        int error = write_one(
-            out,
-            &(struct tap_frame){.headers = headers, .headers_len = super.packet.payload_offset, .bytes = super.payload + at, .len = len});
-        if (error && !first_error)
-            first_error = error;
+        size_t left = super.payload_len - at;
+        piece.payload = super.payload + at;
+        piece.payload_len = left < super.gso_size ? left : super.gso_size;
+        split_headers(&super, at, piece.payload_len, headers);
+        int piece_error = write_plain(out, &piece);
+        if (piece_error && n_failed++ == 0)
+            *error = piece_error;
     }
-    return first_error;
+    return n_failed;
 }
 
-void tap_out_write_packet(struct tap_out *out, struct tap_packet *packet, uint64_t now_ns)
+static void write_super(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
 {
-    bool is_super = packet->offload.kind != SUPER_NONE, is_undone = is_taken_undone(out, packet);
-    int error = is_undone ? write_undone(out, packet) : -EINVAL;
+    int error = -EINVAL;
+    uint32_t n_failed = packet->n_frames;
 
-    if (error == -EINVAL) {
-        is_undone = false;
-        error = is_super ? write_cut(out, packet) : write_completed(out, packet);
+    if (is_taken_undone(out, packet))
+        error = write_undone(out, packet);
+    if (!error) {
+        count_traffic(out->counters, COUNT_TAP_WRITTEN_SUPER_FRAMES, 1);
+        n_failed = 0;
+    } else if (error == -EINVAL) {
+        n_failed = write_cut(out, packet, &error);
     }
-    if (error) {
-        count_refused(out, packet->n_frames, error, now_ns);
+    if (n_failed > packet->n_frames) // it came in fewer segments
+        n_failed = packet->n_frames;
+    if (n_failed > 0)
+        count_refused(out, n_failed, error, now_ns);
+    if (n_failed < packet->n_frames)
+        count_written(out, packet->n_frames - n_failed, len_of(packet));
+}
+
+void tap_out_write_packet(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
+{
+    if (packet->offload.kind != SUPER_NONE) {
+        write_super(out, packet, now_ns);
         return;
     }
-    count_written(out, packet->n_frames, len_of(packet));
-    if (is_undone && is_super)
-        count_traffic(out->counters, COUNT_TAP_WRITTEN_SUPER_FRAMES, 1);
+    int error = write_plain(out, packet);
+    if (error)
+        count_refused(out, packet->n_frames, error, now_ns);
+    else
+        count_written(out, packet->n_frames, len_of(packet));
 }
 
 void tap_out_shortcut(struct tap_out *out, struct shortcut *shortcut, uint8_t *room, uint64_t now_ns)

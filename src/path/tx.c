@@ -12,8 +12,8 @@
  *   8 send the trains                               tx_send.c
  *
  * The frames of a batch lie one behind the other in `in_buf` until the last of them is done with; what they become is sealed from there
- * into `out_buf`, one datagram behind the other, and lies there until it is sent. Nothing is copied in between but small frames that share
- * a datagram.
+ * into `out_buf`, one datagram behind the other, and lies there until it is sent. Copied in between are small frames that share a datagram,
+ * and fragments.
  */
 #include "ethercord/tx.h"
 
@@ -160,15 +160,6 @@ static int read_batch(struct tx *tx)
     return n;
 }
 
-// A batch that ended for want of room says nothing about what the TAP still has.
-static bool was_cut_short(const struct tx *tx, int n_read)
-{
-    if (n_read <= 0 || n_read == TX_BATCH)
-        return n_read == TX_BATCH;
-    const struct tap_read *last = &tx->in[n_read - 1];
-    return tx->in_buf->cap - (size_t)(last->bytes - tx->in_buf->mem) - last->len < TAP_FRAME_MAX + 2 * TAP_TAILROOM + 64;
-}
-
 static enum drop_reason check_frame(const struct tap_read *read, struct frame_view *view)
 {
     if (!frame_parse(view, read->bytes, read->len))
@@ -292,7 +283,7 @@ enum tx_wait tx_run(struct tx *tx, bool is_readable, uint64_t now_ns)
         return wait;
     if (n_read == -EBADFD)
         return TX_TAP_GONE;
-    return was_cut_short(tx, n_read) || tx_has_messages(tx) ? TX_WAIT_NOTHING : TX_WAIT_TAP;
+    return n_read == TX_BATCH || tx_has_messages(tx) ? TX_WAIT_NOTHING : TX_WAIT_TAP;
 }
 
 bool tx_has_messages(const struct tx *tx)

@@ -16,14 +16,17 @@
 #include "tx_private.h"
 
 enum {
-    // What one step makes at the most: a run of 64 KiB with all that is around 63 segments; the pieces of a jumbo frame are less.
-    STEP_BYTES = IP_PACKET_MAX + SEGMENTS_MAX * (SEGMENT_HEADERS_MAX + WIRE_RECORD_OVERHEAD + WIRE_DATA_OVERHEAD),
-    STEP_DATAGRAMS = FRAGMENTS_MAX + 2, // and the data messages closed before and behind them
-    SMALL_FRAME_LEN = 64,               // a datagram with less room than that is full
+    // What one step makes at the most: the data message that it closes first, and a run of 64 KiB with all that is around its segments;
+    // the pieces of a jumbo frame are less.
+    RUN_BYTES = IP_PACKET_MAX + SEGMENTS_MAX * (SEGMENT_HEADERS_MAX + WIRE_RECORD_OVERHEAD + WIRE_DATA_OVERHEAD),
+    STEP_BYTES = PATH_MTU_MAX + RUN_BYTES,
+    STEP_DATAGRAMS = 1 + FRAGMENTS_MAX,
+    SMALL_FRAME_LEN = 64, // a datagram with less room than that is full
     TAIL_MAX = SEGMENT_HEADERS_MAX + WIRE_RECORD_OVERHEAD
 };
 _Static_assert((int)TAIL_MAX <= (int)TAP_TAILROOM, "what follows the last segment's payload");
-_Static_assert(STEP_BYTES >= FRAME_MAX + FRAGMENTS_MAX * (WIRE_RECORD_OVERHEAD + WIRE_DATA_OVERHEAD) + 2 * PATH_MTU_MAX, "fragments");
+_Static_assert(RUN_BYTES >= FRAME_MAX + FRAGMENTS_MAX * (WIRE_RECORD_OVERHEAD + WIRE_DATA_OVERHEAD), "fragments");
+_Static_assert((int)FRAGMENTS_MAX >= (int)SEGMENTS_MAX, "a run has no more datagrams than a frame has fragments");
 
 static size_t out_len(const struct tx *tx)
 {
@@ -49,10 +52,11 @@ static void note_rekey(struct tx *tx)
 // The next datagram, of that many bytes of payload, not yet sealed.
 static struct tx_datagram *append(struct tx *tx, size_t payload_len)
 {
-    uint8_t *bytes = tx->out_buf->mem + out_len(tx);
+    size_t at = out_len(tx), len = payload_len + WIRE_DATA_OVERHEAD;
     struct tx_datagram *datagram = &tx->out[tx->n_out++];
 
-    *datagram = (struct tx_datagram){.bytes = bytes, .len = payload_len + WIRE_DATA_OVERHEAD, .to = tx->endpoint};
+    ensure(tx->n_out <= TX_DATAGRAMS && at + len <= tx->out_buf->cap); // tx_has_room() saw to it
+    *datagram = (struct tx_datagram){.bytes = tx->out_buf->mem + at, .len = len, .to = tx->endpoint};
     return datagram;
 }
 
@@ -217,30 +221,41 @@ void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 
 void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read)
 {
-    if (!split_parse(&tx->cut.super, view, &read->offload)) {
+    bool is_super = split_parse(&tx->cut.super, view, &read->offload);
+
+    if (!is_super) {
         count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
         count_drop(tx->counters, DROP_BAD_OFFLOAD);
         return;
     }
     count_traffic(tx->counters, COUNT_TAP_READ_SUPER_FRAMES, 1);
+    if (!read->offload.is_partial) // a card has checked it, and joined what it received
+        packet_reset_checksum(&tx->cut.super.packet, read->bytes);
     tx->cut.is_active = true;
     tx->cut.at = 0;
     tx->cut.ecn = ecn_of(view);
+}
+
+static size_t segment_len(const struct split_run *run, uint8_t index)
+{
+    size_t left = run->len - (size_t)index * run->size;
+
+    return left < run->size ? left : run->size;
 }
 
 static void seal_segment(struct tx *tx, const struct split_run *run, uint8_t index, struct tx_datagram *datagram, uint64_t counter)
 {
     const struct super_frame *super = &tx->cut.super;
     uint16_t headers_len = super->packet.payload_offset;
-    size_t offset = (size_t)index * run->size, left = run->len - offset, len = left < run->size ? left : run->size;
-    uint8_t *body = tx->in_buf->mem + (super->payload - tx->in_buf->mem) + run->at + offset;
+    size_t at = run->at + (size_t)index * run->size, len = segment_len(run, index);
+    uint8_t *body = tx->in_buf->mem + (super->payload - tx->in_buf->mem) + at;
     const struct record record = {.type = RECORD_SEGMENT,
                                   .len = (uint16_t)(len + headers_len),
                                   .size = super->gso_size,
                                   .index = index,
                                   .extra = (uint8_t)headers_len};
 
-    split_headers(super, run->at + offset, len, body + len);
+    split_headers(super, at, len, body + len);
     session_seal(tx->session, counter, body, finish_single(body, &record), datagram->bytes);
     datagram->ecn = tx->cut.ecn;
     datagram->is_segment = true;
@@ -255,10 +270,8 @@ static void send_run(struct tx *tx, const struct split_run *run, uint64_t first_
     struct tx_datagram *first = &tx->out[tx->n_out];
     uint8_t *behind = tx->in_buf->mem + (super->payload - tx->in_buf->mem) + run->at + run->len, kept[TAIL_MAX];
 
-    for (uint8_t i = 0; i < run->count; i++) {
-        size_t left = run->len - (size_t)i * run->size;
-        append(tx, (left < run->size ? left : run->size) + overhead);
-    }
+    for (uint8_t i = 0; i < run->count; i++)
+        append(tx, segment_len(run, i) + overhead);
     memcpy(kept, behind, sizeof kept); // the next run's payload
     for (uint8_t i = run->count; i-- > 0;)
         seal_segment(tx, run, i, &first[i], first_counter + i);
@@ -292,14 +305,27 @@ static bool cut_whole_frame(struct tx *tx, uint64_t now_ns)
     return tx->cut.at < super->payload_len;
 }
 
+// A run is one train, so that it arrives in one piece wherever trains do.
+static bool next_run(const struct tx *tx, struct split_run *run)
+{
+    const struct super_frame *super = &tx->cut.super;
+    size_t in_train = UDP_TRAIN_BYTES_MAX / (tx->payload_cap + WIRE_DATA_OVERHEAD);
+    const struct split_limits limits = {
+        .room = tx->payload_cap - WIRE_RECORD_OVERHEAD,
+        .n_segments = in_train < SEGMENTS_MAX ? in_train : SEGMENTS_MAX,
+    };
+
+    return (tx->session->features & FEATURE_SEGMENT) && super->payload_len > super->gso_size &&
+           split_next_run(super, tx->cut.at, &limits, run);
+}
+
 bool tx_go_on_cutting(struct tx *tx, uint64_t now_ns)
 {
     const struct super_frame *super = &tx->cut.super;
     struct split_run run;
     uint64_t counter;
 
-    if (!(tx->session->features & FEATURE_SEGMENT) || super->payload_len <= super->gso_size ||
-        !split_next_run(super, tx->cut.at, tx->payload_cap - WIRE_RECORD_OVERHEAD, &run))
+    if (!next_run(tx, &run))
         return cut_whole_frame(tx, now_ns);
     tx_close_open(tx, now_ns);
     size_t payload_len = run.size + super->packet.payload_offset + (size_t)WIRE_RECORD_OVERHEAD;

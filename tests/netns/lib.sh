@@ -127,7 +127,7 @@ underlay_mode() {
     [[ $1 == offload ]] || segmentation=off
     [[ $1 != bare ]] || gro=off
     for site in A B; do
-        in_ns "ns$site" ethtool -K wan0 tso $segmentation tx-udp-segmentation $segmentation gro $gro >/dev/null
+        in_ns "ns$site" ethtool -K wan0 tso "$segmentation" tx-udp-segmentation "$segmentation" gro "$gro" >/dev/null
     done
 }
 
