@@ -63,8 +63,21 @@ bool rejoin_begin(struct run *run, const struct segment *segment) __attribute__(
 // False when nothing can join the open run any more.
 bool rejoin_may_go_on(const struct run *run);
 
-// Ends the run and tells what it is: its headers are those of the whole now, with a partial L4 checksum. A run that is no longer than
-// gso_size is a plain frame.
-void rejoin_finish(struct run *run, struct offload *offload);
+// What is ready to be written: a super-frame, or a plain frame when it is no longer than gso_size. Its payload is the first payload_len
+// bytes.
+struct rejoined {
+    struct packet_view packet;
+    struct offload offload; // with a partial L4 checksum
+    size_t payload_len;
+    uint16_t gso_size;
+    uint8_t n_segments;
+    uint8_t outer_ecn;
+    uint8_t headers[SEGMENT_HEADERS_MAX];
+};
+// Ends the run.
+void rejoin_finish(struct run *run, struct rejoined *whole);
+// Takes as many pieces of gso_size as are whole; what is left stays open, and its payload is now to begin where that of the whole began.
+// False when there is no whole piece.
+bool rejoin_take_whole(struct run *run, struct rejoined *whole) __attribute__((warn_unused_result));
 
 #endif

@@ -71,6 +71,7 @@ struct rx {
     struct pool opened_pool; // of one buffer
     struct buf *opened;      // what data messages are opened to: the payload of the open run, and behind it that of the message in hand
     struct run run;
+    uint64_t run_until_ns;  // what is open is written then at the latest
     struct records decoded; // of the data message in hand
     struct tap_out tap_out;
     uint8_t shortcut_room[FRAME_MAX];
@@ -84,11 +85,9 @@ void rx_deinit(struct rx *rx);
 // Receives from udp[which] until it is empty or the budget is used up. Returns false when more may be waiting: then call it again, for a
 // run may be open that goes on there.
 bool rx_run(struct rx *rx, int which, uint64_t now_ns);
-// Nothing is waiting: what was rejoined so far is written.
-void rx_rest(struct rx *rx, uint64_t now_ns);
 // Carries out main's orders.
 void rx_take_orders(struct rx *rx, uint64_t now_ns);
-// What is due by time (reassembly, announcements); returns the next deadline, or 0.
+// What is due by time (a run that is open, reassembly, announcements); returns the next deadline, or 0.
 uint64_t rx_tick(struct rx *rx, uint64_t now_ns);
 
 #endif

@@ -207,7 +207,7 @@ static void rx_turn(struct loop *loop, int which)
     uint64_t now_ns = now_boot_ns(), deadline_ns;
     bool is_empty = node_run_rx(loop->node, which, now_ns, &deadline_ns);
 
-    loop->unfinished_udp = is_empty ? -1 : which;
+    loop->unfinished_udp = is_empty && !loop->node->rx.run.is_open ? -1 : which;
     if (!is_empty)
         uv_async_send(&loop->wake); // after what else is waiting; polling alone would not say that nothing came any more
     if (is_stopping(loop))

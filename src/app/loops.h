@@ -23,7 +23,7 @@ struct loop {
     bool has_udp[2];
     bool is_polling_tap; // starting a handle again costs a system call
     int polling_udp;     // tx: which one, -1 = none
-    int unfinished_udp;  // rx: which one had more when the last turn ended, -1 = none
+    int unfinished_udp;  // rx: which one may have more of what is in hand when a turn ended, -1 = none; it is looked at before time is up
     atomic_bool is_stopping;
     atomic_bool is_tap_gone; // tx; main looks at it when woken
 };

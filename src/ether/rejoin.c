@@ -167,17 +167,62 @@ static enum super_kind kind_of(const struct packet_view *packet)
     return packet->version == 4 ? SUPER_TCP4 : SUPER_TCP6;
 }
 
-void rejoin_finish(struct run *run, struct offload *offload)
+static void describe(struct rejoined *whole)
 {
-    struct packet_view *packet = &run->packet;
+    struct packet_view *packet = &whole->packet;
 
-    packet_resize(packet, run->headers, l4_header_len(packet) + run->payload_len);
-    *offload = (struct offload){.is_partial = true, .checksum_start = packet->l4_offset, .checksum_offset = packet_checksum_offset(packet)};
-    if (run->payload_len > run->gso_size) {
-        offload->kind = kind_of(packet);
-        offload->gso_size = run->gso_size;
-        offload->headers_len = packet->payload_offset;
-        offload->has_cwr = packet->protocol == IPPROTO_TCP && (run->headers[packet->l4_offset + TCP_FLAGS_AT] & TCP_CWR) != 0;
-    }
+    packet_resize(packet, whole->headers, l4_header_len(packet) + whole->payload_len);
+    whole->offload = packet_partial(packet);
+    if (whole->payload_len <= whole->gso_size)
+        return;
+    whole->offload.kind = kind_of(packet);
+    whole->offload.gso_size = whole->gso_size;
+    whole->offload.headers_len = packet->payload_offset;
+    whole->offload.has_cwr = packet->protocol == IPPROTO_TCP && (whole->headers[packet->l4_offset + TCP_FLAGS_AT] & TCP_CWR) != 0;
+}
+
+void rejoin_finish(struct run *run, struct rejoined *whole)
+{
+    *whole = (struct rejoined){.packet = run->packet,
+                               .payload_len = run->payload_len,
+                               .gso_size = run->gso_size,
+                               .n_segments = run->n_segments,
+                               .outer_ecn = run->outer_ecn};
+    memcpy(whole->headers, run->headers, run->packet.payload_offset);
+    describe(whole);
     run->is_open = false;
+}
+
+// The headers of the run become those of what is `len` bytes further on.
+static void advance(struct run *run, size_t len)
+{
+    const struct packet_view *packet = &run->packet;
+    uint8_t *id = run->headers + packet->l3_offset + IPV4_ID_AT, *l4 = run->headers + packet->l4_offset;
+
+    if (packet->version == 4)
+        store_be16(id, (uint16_t)(load_be16(id) + len / run->gso_size));
+    if (packet->protocol == IPPROTO_TCP) {
+        store_be32(l4 + TCP_SEQUENCE_AT, load_be32(l4 + TCP_SEQUENCE_AT) + (uint32_t)len);
+        l4[TCP_FLAGS_AT] &= (uint8_t)~TCP_CWR;
+    }
+    run->payload_len -= len;
+}
+
+bool rejoin_take_whole(struct run *run, struct rejoined *whole)
+{
+    size_t rest = run->payload_len % run->gso_size;
+    uint8_t n_kept = (uint8_t)((rest + run->size - 1) / run->size); // segments, of which the first in part
+
+    if (run->payload_len < run->gso_size)
+        return false;
+    rejoin_finish(run, whole);
+    if (rest == 0)
+        return true;
+    whole->payload_len -= rest;
+    whole->n_segments = (uint8_t)(whole->n_segments - n_kept);
+    describe(whole);
+    run->is_open = true;
+    run->n_segments = n_kept;
+    advance(run, whole->payload_len);
+    return true;
 }

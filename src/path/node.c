@@ -208,11 +208,7 @@ enum tx_wait node_run_tx(struct node *node, bool is_readable, uint64_t now_ns, u
 bool node_run_rx(struct node *node, int which, uint64_t now_ns, uint64_t *deadline_ns)
 {
     rx_take_orders(&node->rx, now_ns);
-    bool is_empty = true;
-    if (which < 0)
-        rx_rest(&node->rx, now_ns);
-    else
-        is_empty = rx_run(&node->rx, which, now_ns);
+    bool is_empty = which < 0 || rx_run(&node->rx, which, now_ns);
     *deadline_ns = rx_tick(&node->rx, now_ns);
     wake_if(node, &node->rx.needs_tx, NODE_TX);
     wake_if(node, &node->rx.needs_main, NODE_MAIN);

@@ -136,17 +136,12 @@ bool rx_run(struct rx *rx, int which, uint64_t now_ns)
         is_empty = receive(rx, which, now_ns) < n_asked;
     }
     if (is_empty)
-        rx_finish_run(rx, now_ns);
+        rx_rest(rx, now_ns);
 
     struct report conflict = {.kind = REPORT_CONFLICT};
     if (shortcut_take_conflict(rx->shortcut, &conflict.u.conflict))
         hint(rx, &conflict, NULL, 0);
     return is_empty;
-}
-
-void rx_rest(struct rx *rx, uint64_t now_ns)
-{
-    rx_finish_run(rx, now_ns);
 }
 
 static void take_train(struct rx *rx, const struct udp_train *train, uint64_t now_ns)
@@ -329,13 +324,18 @@ static enum drop_reason take_record(struct rx *rx, const struct record *record, 
     return DROP_COUNT;
 }
 
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns == 0 || (b_ns != 0 && b_ns < a_ns) ? b_ns : a_ns;
+}
+
 uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
 {
     uint64_t shortcut_ns = shortcut_tick(rx->shortcut, now_ns);
     uint64_t reassembly_ns = reassembly_expire(rx->reassembly, now_ns, rx->counters);
 
     rx_answer_peer(rx);
-    if (shortcut_ns == 0 || (reassembly_ns != 0 && reassembly_ns < shortcut_ns))
-        return reassembly_ns;
-    return shortcut_ns;
+    if (rx->run.is_open && now_ns >= rx->run_until_ns)
+        rx_finish_run(rx, now_ns);
+    return earlier(earlier(shortcut_ns, reassembly_ns), rx->run.is_open ? rx->run_until_ns : 0);
 }

@@ -2,14 +2,18 @@
 /*
  * rx_deliver: steps 7 to 9 of the rx pipeline: records become frames and super-frames in the TAP, in the order in which they came.
  *
- * One run is open at a time. Whatever is not its next segment finishes it first, so that nothing overtakes it; and it never waits for a
- * datagram that has not arrived yet.
+ * One run is open at a time. Whatever is not its next segment finishes it first, so that nothing overtakes it. When nothing more has
+ * arrived, the whole pieces of gso_size are written, so that a train that arrives in parts is still cut as the kernel would have cut it;
+ * the rest of a piece waits for what completes it, but not for long, for that may be lost.
  */
 #include <string.h>
 
+#include "ethercord/clock.h"
 #include "ethercord/ecn.h"
 #include "ethercord/frame.h"
 #include "rx_private.h"
+
+#define RUN_HELD_NS NS_PER_MS
 
 bool rx_send_record(struct rx *rx, const struct record_header *header, const uint8_t *body, size_t len)
 {
@@ -142,44 +146,67 @@ void rx_take_fragment(struct rx *rx, const struct record *record, const struct r
 
 // No super-frame is written whose segments the local TAP has no room for: a bridge would let them pass (it looks at no super-frame's
 // length).
-static enum drop_reason check_run(const struct rx *rx, const struct frame_view *view, const struct offload *offload)
+static enum drop_reason check_rejoined(const struct rx *rx, const struct frame_view *view, const struct rejoined *whole)
 {
-    const struct run *run = &rx->run;
-    size_t headers_len = run->packet.payload_offset;
+    size_t headers_len = whole->packet.payload_offset;
 
     if (frame_is_link_local_control(view))
         return DROP_LINK_LOCAL_CONTROL;
-    if (offload->kind != SUPER_NONE)
-        return headers_len - view->l3_offset + run->gso_size > rx->tap_mtu ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
-    return headers_len + run->payload_len > frame_max_len(rx->tap_mtu, view->n_tags) ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
+    if (whole->offload.kind != SUPER_NONE)
+        return headers_len - view->l3_offset + whole->gso_size > rx->tap_mtu ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
+    return headers_len + whole->payload_len > frame_max_len(rx->tap_mtu, view->n_tags) ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
+}
+
+static void deliver_rejoined(struct rx *rx, struct rejoined *whole, uint64_t now_ns)
+{
+    struct frame_view view;
+    const struct tap_packet out = {
+        .packet = whole->packet,
+        .headers = whole->headers,
+        .payload = rx->opened->mem,
+        .payload_len = whole->payload_len,
+        .offload = whole->offload,
+        .n_frames = whole->n_segments,
+    };
+
+    ensure(frame_parse(&view, whole->headers, whole->packet.payload_offset)); // it was parsed when the run began
+    enum drop_reason verdict = check_rejoined(rx, &view, whole);
+    if (verdict == DROP_COUNT && !take_mark(&view, whole->headers, whole->outer_ecn))
+        verdict = DROP_ECN_NOT_CAPABLE;
+    if (verdict != DROP_COUNT) {
+        count_add(&rx->counters->drops[verdict], whole->n_segments);
+        return;
+    }
+    count_received(rx, whole->n_segments, whole->payload_len + (size_t)whole->n_segments * whole->packet.payload_offset);
+    count_traffic(rx->counters, COUNT_RX_SEGMENTS, whole->n_segments);
+    if (shortcut_is_own_mac(rx->shortcut, &view.dst))
+        count_add(&rx->counters->drops[DROP_SHORTCUT_UNWANTED], whole->n_segments); // it speaks neither TCP nor UDP
+    else
+        tap_out_write_packet(&rx->tap_out, &out, now_ns);
 }
 
 void rx_finish_run(struct rx *rx, uint64_t now_ns)
 {
-    struct run *run = &rx->run;
-    struct frame_view view;
-    struct tap_packet out = {.headers = run->headers, .payload = rx->opened->mem};
+    struct rejoined whole;
 
-    if (!run->is_open)
+    if (!rx->run.is_open)
         return;
-    rejoin_finish(run, &out.offload);
-    out.packet = run->packet;
-    out.payload_len = run->payload_len;
-    out.n_frames = run->n_segments;
-    ensure(frame_parse(&view, run->headers, run->packet.payload_offset)); // it was parsed when the run began
-    enum drop_reason verdict = check_run(rx, &view, &out.offload);
-    if (verdict == DROP_COUNT && !take_mark(&view, run->headers, run->outer_ecn))
-        verdict = DROP_ECN_NOT_CAPABLE;
-    if (verdict != DROP_COUNT) {
-        count_add(&rx->counters->drops[verdict], run->n_segments);
+    rejoin_finish(&rx->run, &whole);
+    deliver_rejoined(rx, &whole, now_ns);
+}
+
+void rx_rest(struct rx *rx, uint64_t now_ns)
+{
+    struct rejoined whole;
+
+    if (!rx->run.is_open)
         return;
+    if (rejoin_take_whole(&rx->run, &whole)) {
+        deliver_rejoined(rx, &whole, now_ns);
+        if (rx->run.is_open)
+            memmove(rx->opened->mem, rx->opened->mem + whole.payload_len, rx->run.payload_len);
     }
-    count_received(rx, run->n_segments, run->payload_len + (size_t)run->n_segments * run->packet.payload_offset);
-    count_traffic(rx->counters, COUNT_RX_SEGMENTS, run->n_segments);
-    if (shortcut_is_own_mac(rx->shortcut, &view.dst))
-        count_add(&rx->counters->drops[DROP_SHORTCUT_UNWANTED], run->n_segments); // it speaks neither TCP nor UDP
-    else
-        tap_out_write_packet(&rx->tap_out, &out, now_ns);
+    rx->run_until_ns = now_ns + RUN_HELD_NS;
 }
 
 static struct segment segment_of(const struct record *record, const struct rx_datagram *datagram)
@@ -212,7 +239,7 @@ enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, con
             return DROP_BAD_RECORD;
         memmove(rx->opened->mem, record->body, segment.payload_len);
         break;
-    case REJOIN_BAD: // none of the run is to be believed
+    case REJOIN_BAD: // none of what is open is to be believed
         count_add(&rx->counters->drops[DROP_BAD_RECORD], rx->run.n_segments);
         rx->run.is_open = false;
         return DROP_BAD_RECORD;

@@ -12,7 +12,9 @@
 enum drop_reason rx_take_frame(struct rx *rx, const struct record *record, uint8_t outer_ecn, uint64_t now_ns);
 enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns);
 void rx_take_fragment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns);
-// Writes what was rejoined so far. No run is open then.
+// Nothing more has arrived: writes of what was rejoined so far what can't be cut any better later.
+void rx_rest(struct rx *rx, uint64_t now_ns);
+// Writes all of it. No run is open then.
 void rx_finish_run(struct rx *rx, uint64_t now_ns);
 // All that the shortcut has to say to the peer.
 void rx_answer_peer(struct rx *rx);
