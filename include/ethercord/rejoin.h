@@ -43,7 +43,7 @@ struct run {
     uint32_t receiver_index;
     uint64_t first_counter; // of index 0 of the last run that joined, whether that segment came or not
     uint8_t next_index;
-    uint8_t n_segments; // joined
+    uint16_t n_segments; // joined
     uint8_t outer_ecn;
     uint16_t size; // payload of a segment that is not the last
     uint16_t gso_size;
@@ -70,7 +70,7 @@ struct rejoined {
     struct offload offload; // with a partial L4 checksum
     size_t payload_len;
     uint16_t gso_size;
-    uint8_t n_segments;
+    uint16_t n_segments;
     uint8_t outer_ecn;
     uint8_t headers[SEGMENT_HEADERS_MAX];
 };

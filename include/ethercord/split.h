@@ -53,7 +53,10 @@ bool split_next_run(const struct super_frame *super, size_t at, const struct spl
 
 // Writes the headers of the piece that has `len` bytes of payload from `at` on: packet.payload_offset bytes. Its L4 checksum is partial.
 void split_headers(const struct super_frame *super, size_t at, size_t len, uint8_t *out);
-// The same with the checksum completed.
+// Completes the checksum of such a piece. Zero in TCP stays zero here, where it is 0xffff in a packet that was not cut: the kernel makes
+// that difference.
+void split_complete(const struct packet_view *packet, uint8_t *headers, const uint8_t *payload, size_t len);
+// split_headers() with the checksum completed.
 void split_whole_headers(const struct super_frame *super, size_t at, size_t len, uint8_t *out);
 
 #endif

@@ -9,6 +9,7 @@
 #define ETHERCORD_TAP_OUT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "ethercord/drop.h"
 #include "ethercord/log.h"
@@ -34,6 +35,7 @@ struct tap_packet {
     size_t trailer_len;     // bytes behind the payload that are none of the packet's
     struct offload offload; // is_partial
     uint32_t n_frames;      // what it counts for
+    bool is_piece;          // of a super-frame
 };
 
 void tap_out_init(struct tap_out *out, struct tap *tap, struct counters *counters);

@@ -300,8 +300,6 @@ static bool may_be_of_train(int error)
 // Whether the message that `error` was said of can do without another try. `n_failed`: tries for nothing so far, this one included.
 static bool is_refused(const struct udp *udp, int i, int error, int n_failed)
 {
-    if (scratch.n_datagrams[i] > 1 && may_be_of_train(error))
-        return true; // one by one it will show whose error it is
     if (n_failed >= tries_for(error))
         return true;
     return n_failed == 1 && !has_route(udp, &scratch.messages[i].msg_hdr);

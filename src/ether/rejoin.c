@@ -211,7 +211,7 @@ static void advance(struct run *run, size_t len)
 bool rejoin_take_whole(struct run *run, struct rejoined *whole)
 {
     size_t rest = run->payload_len % run->gso_size;
-    uint8_t n_kept = (uint8_t)((rest + run->size - 1) / run->size); // segments, of which the first in part
+    uint16_t n_kept = (uint16_t)((rest + run->size - 1) / run->size); // segments, of which the first in part
 
     if (run->payload_len < run->gso_size)
         return false;
@@ -219,7 +219,7 @@ bool rejoin_take_whole(struct run *run, struct rejoined *whole)
     if (rest == 0)
         return true;
     whole->payload_len -= rest;
-    whole->n_segments = (uint8_t)(whole->n_segments - n_kept);
+    whole->n_segments = (uint16_t)(whole->n_segments - n_kept);
     describe(whole);
     run->is_open = true;
     run->n_segments = n_kept;

@@ -86,8 +86,17 @@ void split_headers(const struct super_frame *super, size_t at, size_t len, uint8
     packet_resize(&packet, out, (size_t)packet.payload_offset - packet.l4_offset + len);
 }
 
+void split_complete(const struct packet_view *packet, uint8_t *headers, const uint8_t *payload, size_t len)
+{
+    uint8_t *checksum = headers + packet->l4_offset + packet_checksum_offset(packet);
+
+    packet_complete(packet, headers, payload, len);
+    if (packet->protocol == IPPROTO_TCP && load_be16(checksum) == UINT16_MAX)
+        store_be16(checksum, 0);
+}
+
 void split_whole_headers(const struct super_frame *super, size_t at, size_t len, uint8_t *out)
 {
     split_headers(super, at, len, out);
-    packet_complete(&super->packet, out, super->payload + at, len);
+    split_complete(&super->packet, out, super->payload + at, len);
 }

@@ -146,12 +146,16 @@ static int write_plain(struct tap_out *out, const struct tap_packet *packet)
         error = write_undone(out, packet);
     if (error != -EINVAL)
         return error;
-    packet_complete(&packet->packet, packet->headers, packet->payload, packet->payload_len);
+    if (packet->is_piece)
+        split_complete(&packet->packet, packet->headers, packet->payload, packet->payload_len);
+    else
+        packet_complete(&packet->packet, packet->headers, packet->payload, packet->payload_len);
     const struct tap_frame frame = frame_of(packet);
     return write_one(out, &frame);
 }
 
-// A super-frame as the kernel would cut it. Returns how many pieces failed, the first of them with *error.
+// A super-frame as the kernel would cut it. Returns how many of its frames failed, the first of them with *error: all of them when no piece
+// got out (it may have come in more frames than it has pieces, or in fewer).
 static uint32_t write_cut(struct tap_out *out, const struct tap_packet *packet, int *error)
 {
     const struct super_frame super = {
@@ -162,10 +166,10 @@ static uint32_t write_cut(struct tap_out *out, const struct tap_packet *packet, 
         .gso_size = packet->offload.gso_size,
     };
     uint8_t headers[SEGMENT_HEADERS_MAX];
-    struct tap_packet piece = {.packet = packet->packet, .headers = headers, .offload = packet_partial(&packet->packet)};
-    uint32_t n_failed = 0;
+    struct tap_packet piece = {.packet = packet->packet, .headers = headers, .offload = packet_partial(&packet->packet), .is_piece = true};
+    uint32_t n_failed = 0, n_pieces = 0;
 
-    for (size_t at = 0; at < super.payload_len; at += super.gso_size) {
+    for (size_t at = 0; at < super.payload_len; at += super.gso_size, n_pieces++) {
         size_t left = super.payload_len - at;
         piece.payload = super.payload + at;
         piece.payload_len = left < super.gso_size ? left : super.gso_size;
@@ -174,7 +178,7 @@ static uint32_t write_cut(struct tap_out *out, const struct tap_packet *packet, 
         if (piece_error && n_failed++ == 0)
             *error = piece_error;
     }
-    return n_failed;
+    return n_failed == n_pieces || n_failed > packet->n_frames ? packet->n_frames : n_failed;
 }
 
 static void write_super(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
@@ -190,8 +194,6 @@ static void write_super(struct tap_out *out, const struct tap_packet *packet, ui
     } else if (error == -EINVAL) {
         n_failed = write_cut(out, packet, &error);
     }
-    if (n_failed > packet->n_frames) // it came in fewer segments
-        n_failed = packet->n_frames;
     if (n_failed > 0)
         count_refused(out, n_failed, error, now_ns);
     if (n_failed < packet->n_frames)
