@@ -131,6 +131,33 @@ static void pseudo_headers(void **state)
     assert_int_equal(checksum_finish(checksum_add(sum, echo, sizeof echo)), 0);
 }
 
+// Every pair of words from the edges, into every kind of sum: what a sum made anew would be, but for the two ways to write zero.
+static void a_word_is_replaced(void **state)
+{
+    (void)state;
+    static const uint16_t edges[] = {0, 1, 2, 0x7fff, 0x8000, 0x8001, 0xfffd, 0xfffe, 0xffff, 1500, 65495};
+    enum { N_EDGES = sizeof edges / sizeof edges[0], N_WORDS = 5 };
+    uint32_t seed = 3;
+    for (unsigned round = 0; round < 200000; round++) {
+        uint8_t words[2 * N_WORDS];
+        for (size_t i = 0; i < N_WORDS; i++)
+            store_be16(words + 2 * i, round % 2 ? edges[next_random(&seed) % N_EDGES] : (uint16_t)next_random(&seed));
+        size_t at = 2 * (next_random(&seed) % N_WORDS);
+        uint16_t sum = (uint16_t)~naive(words, sizeof words), old_word = load_be16(words + at),
+                 new_word = edges[next_random(&seed) % N_EDGES];
+        store_be16(words + at, new_word);
+        uint16_t expected = (uint16_t)~naive(words, sizeof words), got = checksum_replace(sum, old_word, new_word);
+        assert_int_equal(got % 0xffff, expected % 0xffff);
+        if (got != expected) // ffff is written for a zero that is none, and never the other way round
+            assert_true(got == 0xffff && expected == 0);
+    }
+    for (size_t i = 0; i < N_EDGES; i++)
+        for (size_t k = 0; k < N_EDGES; k++) {
+            assert_int_equal(checksum_replace(edges[i], edges[k], edges[k]) % 0xffff, edges[i] % 0xffff);
+            assert_int_equal(checksum_replace(checksum_replace(edges[i], 0, edges[k]), edges[k], 0) % 0xffff, edges[i] % 0xffff);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +167,7 @@ int main(void)
         cmocka_unit_test(pieces_sum_to_the_whole),
         cmocka_unit_test(a_right_checksum_gives_zero),
         cmocka_unit_test(pseudo_headers),
+        cmocka_unit_test(a_word_is_replaced),
     };
     return cmocka_run_group_tests(tests, fill_bytes, NULL);
 }

@@ -45,8 +45,11 @@ enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 10
 #define INTERFACE_FORM ": expected the name of a network interface: 1 to 15 characters\n"
 #define SOURCE_FORM "SourceAddress: expected an IPv4 or IPv6 address of this machine, without prefix or port\n"
 #define LEVEL_FORM "LogLevel: expected error, warning, info or debug\n"
+#define TAP_OFFLOAD_FORM "TapOffload: expected full, checksum or off\n"
+#define UDP_OFFLOAD_FORM "UdpOffload: expected on or off\n"
 #define USER_FORM "User: expected the name of an unprivileged user\n"
 #define MTU_FORM "MTU: expected a number, 576 to 9000\n"
+#define QUEUE_FORM "QueueLength: expected a number of frames, 1 to 65535\n"
 #define CIDRS "expected up to 8 addresses of hosts, with commas between them, as 10.9.0.1/24, fd00:9::1/64\n"
 #define ENDPOINT_FORM "Endpoint: expected name:port, address:port or [IPv6 address]:port, port 1 to 65535 (without one: 36160)\n"
 #define KEEPALIVE_FORM "PersistentKeepalive: expected seconds, 1 to 65535, or off\n"
@@ -160,6 +163,20 @@ static const struct text_row rows[] = {
     IN_NODE("SourceAddress = ff02::1", SOURCE_FORM),
     IN_NODE("SourceAddress = example.net", SOURCE_FORM),
     IN_NODE("LogLevel = loud", LEVEL_FORM),
+    GOOD_IN_NODE("TapOffload = full"),
+    GOOD_IN_NODE("TapOffload = Checksum"),
+    GOOD_IN_NODE("tapoffload = OFF"),
+    IN_NODE("TapOffload = on", TAP_OFFLOAD_FORM),
+    IN_NODE("TapOffload = fully", TAP_OFFLOAD_FORM),
+    IN_NODE("TapOffload =", TAP_OFFLOAD_FORM),
+    GOOD_IN_NODE("UdpOffload = on"),
+    GOOD_IN_NODE("udpoffload = Off"),
+    IN_NODE("UdpOffload = full", UDP_OFFLOAD_FORM),
+    IN_NODE("UdpOffload = 1", UDP_OFFLOAD_FORM),
+    IN_NODE("UdpOffload =", UDP_OFFLOAD_FORM),
+    IN_NODE("UdpOfload = on", "unknown key UdpOfload in [Node]; did you mean UdpOffload?\n"),
+    IN_PEER("UdpOffload = on", "UdpOffload is no key of [Peer]; it belongs in [Node]\n"),
+    IN_TAP("TapOffload = off", "TapOffload is no key of [Tap]; it belongs in [Node]\n"),
     IN_NODE("User = root", USER_FORM),
     IN_NODE("User = 1000", USER_FORM),
     IN_NODE("User = -x", USER_FORM),
@@ -178,6 +195,12 @@ static const struct text_row rows[] = {
     GOOD_IN_TAP("MTU = 576"),
     GOOD_IN_TAP("MTU = 9000"),
     IN_TAP("MTU = 9001", MTU_FORM),
+    GOOD_IN_TAP("QueueLength = 1"),
+    GOOD_IN_TAP("QueueLength = 65535"),
+    IN_TAP("QueueLength = 0", QUEUE_FORM),
+    IN_TAP("QueueLength = 65536", QUEUE_FORM),
+    IN_TAP("QueueLength = off", QUEUE_FORM),
+    IN_TAP("QueueLength =", QUEUE_FORM),
     IN_TAP("Bridge = .", "Bridge" INTERFACE_FORM),
     IN_TAP("Bridge = cord0", "Bridge: this is the TAP itself; expected another interface\n"),
     IN_TAP("Address = 10.9.0.0/24", "Address: 10.9.0.0/24 is the address of the network itself; " CIDRS),
@@ -327,12 +350,15 @@ static void test_defaults(void **state)
     assert_int_equal(config.udp.port, 36160);
     assert_int_equal(config.udp.family, AF_UNSPEC);
     assert_int_equal(config.udp.fwmark, 0);
+    assert_int_equal(config.udp.offload, UDP_OFFLOAD_ON);
+    assert_int_equal(config.tap.offload, TAP_OFFLOAD_FULL);
     assert_string_equal(config.udp.interface, "");
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_string_equal(config.user, "nobody");
     assert_string_equal(config.tap.name, "cord0");
     assert_int_equal(config.tap.mtu, 1500);
     assert_int_equal(config.tap.carrier, TAP_CARRIER_ALWAYS);
+    assert_int_equal(config.tap.queue_len, 256);
     assert_string_equal(config.tap.bridge, "");
     assert_int_equal(config.tap.n_addresses, 0);
     assert_int_equal(config.shortcut.n_addresses, 0);
@@ -354,7 +380,9 @@ static void test_defaults(void **state)
 static const char full_text[] = "# all keys\r\n[node]\r\n"
                                 "PRIVATEKEY = \"" PRIVATE "\"\r\n\tListenPort=1 ; c\r\nCipher = chacha20-poly1305\r\nFwMark = 0x2a\r\n"
                                 "BindInterface = eth0\r\nSourceAddress = 2001:db8::1\r\nLogLevel = Debug\r\nUser = _cord\r\n"
+                                "TapOffload = checksum\r\nUdpOffload = off\r\n"
                                 "[Tap]\nName = tap7\nMTU = 9000\nBridge = br0\nAddress = 10.9.0.1/24 , fd00:9::1/64\nCarrier = Peer-Up\n"
+                                "QueueLength = 1000\n"
                                 "[Shortcut]\nAddress = 10.9.0.251/24,fd00:9::251/64\nAnswer = peer-up\n"
                                 "[Peer site-b]\nPublicKey = " PUBLIC "\nPresharedKey = " LOW_ORDER "\nEndpoint = b.example.net:9\n"
                                 "PersistentKeepalive = 25\nPathMTU = 1280\n";
@@ -376,6 +404,8 @@ static void test_all_keys(void **state)
     assert_int_equal(config.udp.source.ip[15], 1);
     assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
     assert_string_equal(config.user, "_cord");
+    assert_int_equal(config.tap.offload, TAP_OFFLOAD_CHECKSUM);
+    assert_int_equal(config.udp.offload, UDP_OFFLOAD_OFF);
     assert_string_equal(config.tap.name, "tap7");
     assert_int_equal(config.tap.mtu, 9000);
     assert_int_equal(config.shortcut.mtu, 9000);
@@ -384,6 +414,7 @@ static void test_all_keys(void **state)
     assert_string_equal(cidr_format(&config.tap.addresses[0], text), "10.9.0.1/24");
     assert_string_equal(cidr_format(&config.tap.addresses[1], text), "fd00:9::1/64");
     assert_int_equal(config.tap.carrier, TAP_CARRIER_PEER_UP);
+    assert_int_equal(config.tap.queue_len, 1000);
     assert_int_equal(config.shortcut.n_addresses, 2);
     assert_string_equal(cidr_format(&config.shortcut.addresses[1], text), "fd00:9::251/64");
     assert_int_equal(config.shortcut.answer, SHORTCUT_ANSWER_PEER_UP);
@@ -422,6 +453,28 @@ static void test_endpoints(void **state)
     }
     assert_true(parse(NODE PEER "PersistentKeepalive = OFF\n"));
     assert_int_equal(config.peer.persistent_keepalive_s, 0);
+}
+
+static void test_offloads(void **state)
+{
+    static const struct {
+        const char *lines;
+        enum tap_offload tap;
+        enum udp_offload udp;
+    } offloads[] = {
+        {"TapOffload = off", TAP_OFFLOAD_OFF, UDP_OFFLOAD_ON},
+        {"TapOffload = CheckSum\nUdpOffload = ON", TAP_OFFLOAD_CHECKSUM, UDP_OFFLOAD_ON},
+        {"TapOffload = full\nUdpOffload = off", TAP_OFFLOAD_FULL, UDP_OFFLOAD_OFF},
+        {"UdpOffload = off\nTapOffload = off", TAP_OFFLOAD_OFF, UDP_OFFLOAD_OFF},
+    };
+    char text[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof(offloads) / sizeof(offloads[0]); i++) {
+        snprintf(text, sizeof(text), NODE "%s\n" PEER, offloads[i].lines);
+        assert_true(parse(text));
+        assert_int_equal(config.tap.offload, offloads[i].tap);
+        assert_int_equal(config.udp.offload, offloads[i].udp);
+    }
 }
 
 static void test_ciphers(void **state)
@@ -564,29 +617,19 @@ static void test_secrets_stay_out(void **state)
     };
     static const char *const sections[] = {"", "[Node]\n", "[Tap]\n", "[Shortcut]\n", "[Peer]\n"};
     static const char *const keys[] = {
-        "PrivateKey",
-        "PrivateKeyFile",
-        "PrivateKye",
-        "ListenPort",
-        "Cipher",
-        "FwMark",
-        "BindInterface",
-        "SourceAddress",
-        "LogLevel",
-        "User",
-        "Name",
-        "MTU",
-        "Bridge",
-        "Address",
-        "Carrier",
-        "Answer",
-        "PublicKey",
-        "PresharedKey",
-        "Preshared",
-        "Presharedkey",
-        "PresharedKeyFile",
-        "Endpoint",
-        "PersistentKeepalive",
+        "PrivateKey",    "PrivateKeyFile",
+        "PrivateKye",    "ListenPort",
+        "Cipher",        "FwMark",
+        "BindInterface", "SourceAddress",
+        "LogLevel",      "User",
+        "TapOffload",    "UdpOffload",
+        "Name",          "MTU",
+        "Bridge",        "Address",
+        "Carrier",       "QueueLength",
+        "Answer",        "PublicKey",
+        "PresharedKey",  "Preshared",
+        "Presharedkey",  "PresharedKeyFile",
+        "Endpoint",      "PersistentKeepalive",
         "PathMTU",
     };
     char line[512], text[1024];
@@ -666,6 +709,8 @@ static void check_result(bool is_good, const char *text)
     assert_true(config.peer.is_present || config.shortcut.n_addresses > 0);
     assert_in_range(strlen(config.tap.name), 1, IFNAMSIZ - 1);
     assert_true(config.ciphers != 0);
+    assert_in_range(config.tap.offload, TAP_OFFLOAD_OFF, TAP_OFFLOAD_FULL);
+    assert_in_range(config.udp.offload, UDP_OFFLOAD_ON, UDP_OFFLOAD_OFF);
 }
 
 static void test_mutations(void **state)
@@ -763,6 +808,8 @@ static void test_help_names_all_keys(void **state)
     config_print_keys(out);
     fclose(out);
     assert_non_null(strstr(text, "[Node]\n  PrivateKey "));
+    assert_non_null(strstr(text, "\n  TapOffload "));
+    assert_non_null(strstr(text, "\n  UdpOffload "));
     assert_non_null(strstr(text, "\n[Peer NAME]\n  PublicKey "));
     assert_non_null(strstr(text, "PathMTU              largest IP packet that passes to the peer (default 1420)\n"));
     free(text);
@@ -785,6 +832,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_all_keys),
         cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_offloads),
         cmocka_unit_test(test_ciphers),
         cmocka_unit_test(test_instance_names),
         cmocka_unit_test(test_limits),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_fragment: plans for every length, then reassembly: order, doubles, contradictions, bounds of time and room; random runs.
+ * test_fragment: plans for every length, then reassembly: order, doubles, contradictions, marks, bounds of time and room; random runs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "ethercord/ecn.h"
 #include "ethercord/fragment.h"
 
 enum { INDEX = 0x01020304, PIECE = 100 };
@@ -236,6 +237,65 @@ static void takes_the_largest_frame(void **state)
     }
 }
 
+static struct fragment marked_piece(uint64_t first_counter, uint8_t index, enum ecn ecn)
+{
+    struct fragment fragment = piece(first_counter, index, 350);
+
+    fragment.ecn = (uint8_t)ecn;
+    return fragment;
+}
+
+// RFC 3168 5.3: what one piece experienced the frame has experienced, whenever the piece came. Else it is what the first one says.
+static void marks_are_merged(void **state)
+{
+    (void)state;
+    static const uint8_t orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}};
+    uint64_t first = 0;
+    for (unsigned i = 0; i < 256 * 3; i++, first += 10) { // every combination of four marks
+        const uint8_t *order = orders[i / 256];
+        bool has_ce = false;
+        for (unsigned k = 0; k < 4; k++) {
+            enum ecn ecn = (enum ecn)(i >> 2 * order[k] & ECN_MASK);
+            struct fragment fragment = marked_piece(first, order[k], ecn);
+            struct reassembled whole = {0};
+            has_ce = has_ce || ecn == ECN_CE;
+            assert_int_equal(reassembly_add(&reassembly, &fragment, 1, &counters, &whole), k == 3);
+            if (k < 3)
+                continue;
+            assert_int_equal(whole.len, 350);
+            assert_memory_equal(whole.bytes, frame, 350);
+            assert_int_equal(whole.ecn, has_ce ? ECN_CE : (i >> 2 * order[0] & ECN_MASK));
+        }
+    }
+    assert_int_equal(all_drops(), 0);
+}
+
+// Runs that are open at the same time, and the place of one that has ended, keep their marks apart.
+static void marks_do_not_mix(void **state)
+{
+    (void)state;
+    struct reassembled whole;
+    for (int round = 0; round < 2; round++) {
+        uint64_t marked = 100U + 100U * (unsigned)round, other = marked + 50;
+        for (uint8_t i = 0; i < 4; i++) {
+            struct fragment a = marked_piece(marked, i, i == 1 ? ECN_CE : ECN_ECT0), b = marked_piece(other, i, ECN_ECT0);
+            assert_int_equal(reassembly_add(&reassembly, &a, 1, &counters, &whole), i == 3);
+            if (i == 3)
+                assert_int_equal(whole.ecn, ECN_CE);
+            assert_int_equal(reassembly_add(&reassembly, &b, 1, &counters, &whole), i == 3);
+        }
+        assert_int_equal(whole.ecn, ECN_ECT0);
+    }
+    // A frame in one piece has that one's mark.
+    for (unsigned ecn = 0; ecn < 4; ecn++) {
+        struct fragment alone = {.receiver_index = INDEX, .counter = 1000 + ecn, .size = 50, .count = 1, .body = frame, .len = 50};
+        alone.ecn = (uint8_t)ecn;
+        assert_true(reassembly_add(&reassembly, &alone, 1, &counters, &whole));
+        assert_int_equal(whole.ecn, ecn);
+    }
+    assert_int_equal(all_drops(), 0);
+}
+
 static void keys_do_not_mix(void **state)
 {
     (void)state;
@@ -390,6 +450,8 @@ int main(void)
         cmocka_unit_test_setup(a_contradiction_ends_the_run, start),
         cmocka_unit_test_setup(refuses_impossible_numbers, start),
         cmocka_unit_test_setup(takes_the_largest_frame, start),
+        cmocka_unit_test_setup(marks_are_merged, start),
+        cmocka_unit_test_setup(marks_do_not_mix, start),
         cmocka_unit_test_setup(keys_do_not_mix, start),
         cmocka_unit_test_setup(gives_up_after_the_timeout, start),
         cmocka_unit_test_setup(the_oldest_makes_room, start),

@@ -295,7 +295,8 @@ static inline struct data seal(struct end *from)
 
     assert_non_null(from->send);
     assert_true(send_session_reserve(from->send, 1, 0, from->wire->now_ns, &counter));
-    data.len = session_seal(from->send, counter, data.bytes, 0);
+    session_seal(from->send, counter, data.bytes + WIRE_DATA_HEADER_LEN, 0, data.bytes);
+    data.len = WIRE_DATA_OVERHEAD;
     return data;
 }
 
@@ -305,14 +306,14 @@ static inline enum drop_reason open_from(struct end *to, struct data data, const
     struct peer_acts acts = {0};
     struct peer_input input = input_of(to);
     struct recv_session *recv = NULL;
-    size_t payload_len;
+    uint8_t payload[sizeof data.bytes];
 
     for (size_t i = 0; i < KEYSTORE_PLACES; i++)
         if (to->recv[i] && to->recv[i]->local_index == load_le32(data.bytes + 4))
             recv = to->recv[i];
     if (!recv)
         return DROP_UNKNOWN_INDEX;
-    enum drop_reason verdict = session_open(recv, data.bytes, data.len, to->wire->now_ns, &payload_len);
+    enum drop_reason verdict = session_open(recv, data.bytes, data.len, to->wire->now_ns, payload);
     if (verdict != DROP_COUNT)
         return verdict;
     activity_note(&to->activity.received_ns, to->wire->now_ns);

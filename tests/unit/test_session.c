@@ -218,8 +218,7 @@ static const struct age ages[] = {
 static void test_ages(void **state)
 {
     struct session_limits limits = small_limits();
-    uint8_t message[CAP];
-    size_t payload_len;
+    uint8_t message[WIRE_DATA_OVERHEAD], payload[1];
 
     (void)state;
     for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
@@ -228,8 +227,9 @@ static void test_ages(void **state)
         uint64_t first = 0;
         assert_int_equal(send_session_reserve(&send, 1, 0, ages[i].now_ns, &first), ages[i].is_young);
         assert_int_equal(send.next_counter, ages[i].is_young);
-        size_t len = session_seal(&send, 0, message, 0);
-        assert_int_equal(session_open(&recv, message, len, ages[i].now_ns, &payload_len), ages[i].is_young ? DROP_COUNT : DROP_KEY_EXPIRED);
+        session_seal(&send, 0, payload, 0, message);
+        assert_int_equal(session_open(&recv, message, sizeof message, ages[i].now_ns, payload),
+                         ages[i].is_young ? DROP_COUNT : DROP_KEY_EXPIRED);
         assert_int_equal(recv.replay.next, ages[i].is_young);
     }
 }
@@ -242,32 +242,61 @@ static void fill(uint8_t *bytes, size_t len)
         bytes[i] = (uint8_t)(i * 7 + len);
 }
 
-static size_t seal_one(struct send_session *send, uint8_t *message, size_t len)
+// Where a payload lies while it is sealed, and where it is opened to: where it is in the message, or elsewhere.
+enum place { IN_PLACE, ELSEWHERE, PLACE_COUNT };
+
+static size_t seal_at(struct send_session *send, uint8_t *message, size_t len, enum place place)
 {
+    static uint8_t elsewhere[CAP];
+    uint8_t *payload = place == IN_PLACE ? message + WIRE_DATA_HEADER_LEN : elsewhere;
     uint64_t counter;
 
-    fill(message + WIRE_DATA_HEADER_LEN, len);
+    fill(payload, len);
     assert_true(send_session_reserve(send, 1, len, BORN, &counter));
-    return session_seal(send, counter, message, len);
+    session_seal(send, counter, payload, len, message);
+    if (place == ELSEWHERE) { // it is left as it was
+        uint8_t plain[CAP];
+        fill(plain, len);
+        assert_memory_equal(elsewhere, plain, len);
+    }
+    return len + WIRE_DATA_OVERHEAD;
 }
 
-static void check_round_trip(struct send_session *send, struct recv_session *recv, size_t len)
+static size_t seal_one(struct send_session *send, uint8_t *message, size_t len)
 {
-    static uint8_t message[CAP + WIRE_DATA_OVERHEAD], plain[CAP];
-    uint64_t counter = send->next_counter;
-    size_t payload_len = 0xbad;
+    return seal_at(send, message, len, IN_PLACE);
+}
 
+// Sealed into the middle of something: nothing around the message is written to, at either end.
+static void check_round_trip(struct send_session *send, struct recv_session *recv, size_t len, enum place from, enum place to)
+{
+    enum { GUARD = 32, SEALED_CAP = CAP + WIRE_DATA_OVERHEAD };
+    static uint8_t room[GUARD + SEALED_CAP + GUARD], sealed[SEALED_CAP], plain[CAP], opened[GUARD + CAP + GUARD], guard[GUARD];
+    uint8_t *message = room + GUARD, *payload = to == IN_PLACE ? message + WIRE_DATA_HEADER_LEN : opened + GUARD;
+    size_t sealed_len = len + WIRE_DATA_OVERHEAD;
+    uint64_t counter = send->next_counter;
+
+    memset(room, 0xa5, sizeof room);
+    memset(opened, 0xa5, sizeof opened);
+    memset(guard, 0xa5, sizeof guard);
     fill(plain, len);
-    assert_int_equal(seal_one(send, message, len), len + WIRE_DATA_OVERHEAD);
+    assert_int_equal(seal_at(send, message, len, from), sealed_len);
+    assert_memory_equal(room, guard, GUARD);
+    assert_memory_equal(message + sealed_len, guard, GUARD);
     assert_int_equal(message[0], MESSAGE_DATA);
-    assert_int_equal(wire_classify(message, len + WIRE_DATA_OVERHEAD), MESSAGE_DATA);
+    assert_int_equal(wire_classify(message, sealed_len), MESSAGE_DATA);
     assert_int_equal(load_le32(message + 4), REMOTE_INDEX);
     assert_true(load_le64(message + 8) == counter);
     if (len >= 16)
         assert_memory_not_equal(message + WIRE_DATA_HEADER_LEN, plain, len);
-    assert_int_equal(session_open(recv, message, len + WIRE_DATA_OVERHEAD, BORN, &payload_len), DROP_COUNT);
-    assert_int_equal(payload_len, len);
-    assert_memory_equal(message + WIRE_DATA_HEADER_LEN, plain, len);
+    memcpy(sealed, message, sealed_len);
+    assert_int_equal(session_open(recv, message, sealed_len, BORN, payload), DROP_COUNT);
+    assert_memory_equal(payload, plain, len);
+    if (to == ELSEWHERE) {
+        assert_memory_equal(message, sealed, sealed_len);
+        assert_memory_equal(opened, guard, GUARD);
+        assert_memory_equal(payload + len, guard, GUARD);
+    }
 }
 
 static void test_round_trip(void **state)
@@ -283,24 +312,28 @@ static void test_round_trip(void **state)
         struct send_session send = new_send((enum cipher)cipher, key_ab, &limits);
         struct recv_session recv = new_recv((enum cipher)cipher, key_ab);
         for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
-            check_round_trip(&send, &recv, lengths[i]);
+            for (int places = 0; places < PLACE_COUNT * PLACE_COUNT; places++)
+                check_round_trip(&send, &recv, lengths[i], (enum place)(places / PLACE_COUNT), (enum place)(places % PLACE_COUNT));
         send.next_counter = UINT64_C(0x123456789abcdef0);
-        check_round_trip(&send, &recv, 100);
+        check_round_trip(&send, &recv, 100, IN_PLACE, IN_PLACE);
         send.next_counter = limits.reject_after_messages - 1; // the last one there is
-        check_round_trip(&send, &recv, 100);
+        check_round_trip(&send, &recv, 100, IN_PLACE, IN_PLACE);
     }
 }
 
-// Opens a copy, since opening works in place. What is refused must leave the session as it was.
+// Opens a copy. What is refused must leave the session as it was, and, opened to elsewhere, the message.
 static enum drop_reason try_open(struct recv_session *recv, const uint8_t *message, size_t len)
 {
-    uint8_t copy[512];
-    size_t payload_len;
+    uint8_t copy[512], payload[512];
     struct replay before = recv->replay;
 
     assert_true(len <= sizeof copy);
     memcpy(copy, message, len);
-    enum drop_reason verdict = session_open(recv, copy, len, BORN, &payload_len);
+    enum drop_reason verdict = session_open(recv, copy, len, BORN, payload);
+    if (verdict != DROP_COUNT) { // neither elsewhere nor in its place
+        assert_memory_equal(copy, message, len);
+        assert_int_equal(session_open(recv, copy, len, BORN, copy + WIRE_DATA_HEADER_LEN), verdict);
+    }
     if (verdict != DROP_COUNT) {
         assert_memory_equal(&recv->replay, &before, sizeof before);
         assert_false(recv->is_confirmed);
@@ -386,8 +419,8 @@ static void test_replay(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof arrivals / sizeof arrivals[0]; i++) {
-        size_t len = session_seal(&send, arrivals[i].counter, message, 10);
-        if (try_open(&recv, message, len) != arrivals[i].verdict)
+        session_seal(&send, arrivals[i].counter, message + WIRE_DATA_HEADER_LEN, 10, message);
+        if (try_open(&recv, message, 10 + WIRE_DATA_OVERHEAD) != arrivals[i].verdict)
             fail_msg("arrival %zu", i);
     }
 }
