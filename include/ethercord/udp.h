@@ -22,8 +22,9 @@ enum {
     UDP_BATCH_MAX = 64,
     // Specification of the kernel (UDP_MAX_SEGMENTS is 64 where it is least): older ones count headers against the last one.
     UDP_TRAIN_DATAGRAMS_MAX = 63,
-    UDP_TRAIN_BYTES_MAX = 65535 - 40 - 8, // IPv6 and UDP header; of one datagram, too
-    UDP_ROOM_MAX = 65535                  // bytes that a train received can have
+    UDP_TRAIN_BYTES_MAX =
+        65535 - 18 - 40 - 8, // Ethernet with a tag, IPv6, UDP: the kernel cuts longer ones by itself; of one datagram, too
+    UDP_ROOM_MAX = 65535     // bytes that a train received can have
 };
 
 struct udp;
@@ -97,7 +98,7 @@ struct udp_options {
 // (-EADDRINUSE, -EAFNOSUPPORT: no IPv6 here, …).
 int udp_open(struct udp *udp, const struct udp_options *options);
 void udp_close(struct udp *udp);
-// Datagrams that came while the receive buffer was full, so far; modulo 2^32.
+// Datagrams (a train that was joined on the way counts as one) that came while the receive buffer was full, so far; modulo 2^32.
 uint32_t udp_n_dropped(const struct udp *udp);
 // The port it is bound to, host order; 0 on failure.
 uint16_t udp_port(const struct udp *udp);

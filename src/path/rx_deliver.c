@@ -206,7 +206,6 @@ void rx_rest(struct rx *rx, uint64_t now_ns)
         if (rx->run.is_open)
             memmove(rx->opened->mem, rx->opened->mem + whole.payload_len, rx->run.payload_len);
     }
-    rx->run_until_ns = now_ns + RUN_HELD_NS;
 }
 
 static struct segment segment_of(const struct record *record, const struct rx_datagram *datagram)
@@ -244,6 +243,7 @@ enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, con
         rx->run.is_open = false;
         return DROP_BAD_RECORD;
     }
+    rx->run_until_ns = now_ns + RUN_HELD_NS; // from the last one that joined: what else arrives holds nothing up
     if (!rejoin_may_go_on(&rx->run))
         rx_finish_run(rx, now_ns);
     return DROP_COUNT;
