@@ -54,6 +54,7 @@ struct run {
 
 enum rejoin_verdict {
     REJOIN_JOINED, // its payload belongs behind what is there
+    REJOIN_FULL,   // the same, but there is no room: take the whole pieces first (rejoin_take_whole()), then add it again
     REJOIN_BEGINS, // it is none of the open run (finish that first, then rejoin_begin())
     REJOIN_BAD     // it contradicts the open run that it belongs to: to be dropped
 };

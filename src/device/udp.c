@@ -375,7 +375,7 @@ static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
         return -EAFNOSUPPORT;
     int sent = send_messages(udp, prepared);
     bool was_train = has_trains && !is_single(trains);
-    if (was_train && sent > 0 && trains->len >= udp->segmentation.refused_len)
+    if (was_train && sent > 0 && trains->len >= udp->segmentation.refused_len / 2)
         udp->segmentation.strikes = 0;
     if (!was_train || !may_be_of_train(-sent))
         return sent;

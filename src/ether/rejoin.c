@@ -121,20 +121,22 @@ static void join(struct run *run, const struct segment *segment)
 
 enum rejoin_verdict rejoin_add(struct run *run, const struct segment *segment)
 {
-    bool fits = segment->outer_ecn == run->outer_ecn && segment->payload_len <= run->size && has_room(run, segment->payload_len);
+    bool fits = segment->outer_ecn == run->outer_ecn && segment->payload_len <= run->size, is_of_open_run = is_of_run(run, segment);
 
-    if (is_of_run(run, segment)) {
+    if (is_of_open_run) {
         if (segment->gso_size != run->gso_size)
             return REJOIN_BAD;
         if (run->is_complete || segment->index != run->next_index || !fits)
             return REJOIN_BEGINS;
         if (!headers_agree(run, segment))
             return REJOIN_BAD;
-    } else if (fits && is_of_next_run(run, segment)) {
-        run->first_counter = segment->counter;
-    } else {
+    } else if (!fits || !is_of_next_run(run, segment)) {
         return REJOIN_BEGINS;
     }
+    if (!has_room(run, segment->payload_len))
+        return REJOIN_FULL;
+    if (!is_of_open_run)
+        run->first_counter = segment->counter;
     join(run, segment);
     return REJOIN_JOINED;
 }

@@ -229,9 +229,16 @@ enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, con
 
     if (segment.counter < segment.index)
         return DROP_BAD_RECORD;
-    switch (rejoin_add(&rx->run, &segment)) {
+    enum rejoin_verdict verdict = rejoin_add(&rx->run, &segment);
+    if (verdict == REJOIN_FULL) {
+        rx_rest(rx, now_ns);
+        memmove(rx->opened->mem + rx->run.payload_len, record->body, segment.payload_len);
+        verdict = rejoin_add(&rx->run, &segment);
+    }
+    switch (verdict) {
     case REJOIN_JOINED:
         break;
+    case REJOIN_FULL: // of a piece that never gets whole
     case REJOIN_BEGINS:
         rx_finish_run(rx, now_ns);
         if (!rejoin_begin(&rx->run, &segment))

@@ -90,17 +90,22 @@ static void end_part(struct going_on *part, const struct recipe *recipe, size_t 
 }
 
 // The whole pieces of it are, and the rest goes on.
-static void rest_part(struct going_on *part, const struct recipe *recipe, size_t *n)
+static void end_whole(struct going_on *part, const struct recipe *recipe, size_t *n)
 {
     size_t left = part->len % super.gso_size, n_left = (left + cut.size - 1) / cut.size;
     struct going_on whole = {.at = part->at, .len = part->len - left, .n = part->n - n_left};
 
+    end_part(&whole, recipe, n);
+    *part = (struct going_on){.at = whole.at, .len = left, .n = n_left};
+}
+
+static void rest_part(struct going_on *part, const struct recipe *recipe, size_t *n)
+{
     rest();
     if (part->len < super.gso_size)
         return;
-    end_part(&whole, recipe, n);
-    *part = (struct going_on){.at = whole.at, .len = left, .n = n_left};
-    assert_int_equal(run.is_open, left > 0);
+    end_whole(part, recipe, n);
+    assert_int_equal(run.is_open, part->len > 0);
 }
 
 // All runs of a super-frame, `n_segments` in each at the most: they join as far as they go on at a multiple of gso_size, and as one
@@ -120,11 +125,13 @@ static void check_runs(const struct recipe *recipe, uint16_t gso_size, size_t si
         for (uint8_t i = 0; i < cut.count; i++) {
             receive(&segments[i]);
             size_t len = segments[i].payload_len;
-            bool goes_on = part.n > 0 && (i > 0 || part.len % gso_size == 0) && part.len + len <= (size_t)SEGMENTS_MAX * gso_size &&
-                           packet.payload - packet.l3 + part.len + len <= IP_PACKET_MAX;
-            assert_int_equal(verdict, goes_on ? REJOIN_JOINED : REJOIN_BEGINS);
-            if (!goes_on)
+            bool goes_on = part.n > 0 && (i > 0 || part.len % gso_size == 0);
+            bool fits = part.len + len <= (size_t)SEGMENTS_MAX * gso_size && packet.payload - packet.l3 + part.len + len <= IP_PACKET_MAX;
+            if (goes_on && !fits) // its whole pieces have gone, so that what follows is cut where the kernel would
+                end_whole(&part, recipe, &n);
+            else if (!goes_on)
                 end_part(&part, recipe, &n);
+            assert_int_equal(verdict, goes_on && part.len > 0 ? REJOIN_JOINED : REJOIN_BEGINS);
             part.len += len;
             part.n++;
             if (run.is_open && next_random(&seed) % 100 < rests)

@@ -415,7 +415,7 @@ static void fills_64_kib_to_the_last_byte(void **state)
             segment.counter = FIRST + n;
             segment.payload_len = (uint16_t)(n == 1 ? 32000 : IP_PACKET_MAX - 40 - 64000 + too_many);
             put32(headers[0] + packet.l4 + 4, n * 32000U);
-            assert_int_equal(rejoin_add(&run, &segment), n == 2 && too_many ? REJOIN_BEGINS : REJOIN_JOINED);
+            assert_int_equal(rejoin_add(&run, &segment), n == 2 && too_many ? REJOIN_FULL : REJOIN_JOINED);
         }
         assert_int_equal(run.payload_len, too_many ? 64000 : IP_PACKET_MAX - 40);
         struct rejoined whole;

@@ -115,12 +115,17 @@ static inline void receive(const struct segment *segment)
 
     memcpy(payload + at, payload_of(segment), segment->payload_len);
     verdict = rejoin_add(&run, segment);
+    if (verdict == REJOIN_FULL) {
+        rest();
+        memmove(payload + run.payload_len, payload + at, segment->payload_len);
+        verdict = rejoin_add(&run, segment);
+    }
     if (verdict == REJOIN_BAD) { // none of the run is to be believed
         n_bad += 1U + run.n_segments;
         run.is_open = false;
         return;
     }
-    if (verdict == REJOIN_BEGINS) {
+    if (verdict == REJOIN_BEGINS || verdict == REJOIN_FULL) {
         finish();
         if (!rejoin_begin(&run, segment)) {
             assert_false(run.is_open);
