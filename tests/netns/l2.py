@@ -52,9 +52,12 @@ class Port:
 
     def recv(self, timeout=1.0):
         """The next frame, or None when none comes in time."""
-        if not select.select([self.sock], [], [], timeout)[0]:
+        if timeout and not select.select([self.sock], [], [], timeout)[0]:
             return None
-        frame, ancillary, _, _ = self.sock.recvmsg(70000, 256)
+        try:
+            frame, ancillary, _, _ = self.sock.recvmsg(70000, 256)
+        except BlockingIOError:
+            return None
         for level, kind, data in ancillary:
             if level == SOL_PACKET and kind == PACKET_AUXDATA:
                 status, _, _, _, _, tci, tpid = AUXDATA.unpack(data[: AUXDATA.size])
