@@ -48,6 +48,7 @@ UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 SIM_TESTS := $(SIM_SOURCES:%.c=$(BUILD)/%)
 LINT_TESTS := $(sort $(wildcard tests/lint/*.test))
 NETNS_TESTS := $(sort $(wildcard tests/netns/*.test))
+BENCH_TOOLS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
@@ -62,8 +63,8 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: FORCE all deps deps-build deps-test programs check check-built check-full check-unit check-unit-built lint netns demo \
-    asan tsan ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help
+.PHONY: FORCE all deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
+    bench bench-report asan tsan ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help
 
 all: $(PROGRAM) ## build build/ethercord (the default)
 
@@ -78,6 +79,9 @@ deps-build:
 
 deps-test: deps-build
 	@tests/deps.sh test
+
+deps-bench: deps-build
+	@tests/deps.sh bench
 
 # Files that hold what the targets were made with and change only when that does.
 define write_if_changed
@@ -124,7 +128,12 @@ $(BUILD)/tests/sim/%: tests/sim/%.c $(SIM_HELPERS) $(LIB) $(BUILD)/flags $(BUILD
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(SIM_HELPERS) $(LIB) $(PKG_LIBS) -lcmocka
 
--include $(OBJECTS:.o=.d) $(SIM_HELPERS:.o=.d) $(UNIT_TESTS:=.d) $(SIM_TESTS:=.d)
+$(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/flags
+	$(call say,TOOL,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $<
+
+-include $(OBJECTS:.o=.d) $(SIM_HELPERS:.o=.d) $(UNIT_TESTS:=.d) $(SIM_TESTS:=.d) $(BENCH_TOOLS:=.d)
 
 programs: $(PROGRAM) $(UNIT_TESTS) $(SIM_TESTS) | deps-test
 
@@ -152,6 +161,13 @@ netns: $(PROGRAM) | deps-test ## only the tests in network namespaces (as root)
 demo: $(PROGRAM) | deps-test ## join two networks in namespaces and ping through the cord (as root)
 	@[ "$$(id -u)" -eq 0 ] || { echo "make demo: network namespaces need root; use: sudo make demo" >&2; exit 1; }
 	$(Q)$(TEST_ENV) tests/netns/demo.sh
+
+bench: $(PROGRAM) $(BENCH_TOOLS) | deps-bench ## measure against other tunnels (as root; over an hour; subsets: tests/bench/bench.sh)
+	@[ "$$(id -u)" -eq 0 ] || { echo "make bench: network namespaces need root; use: sudo make bench" >&2; exit 1; }
+	$(Q)$(TEST_ENV) tests/bench/bench.sh
+
+bench-report: | deps-bench ## put what bench has found into docs/benchmarks.md, with its plots
+	$(Q)tests/bench/report.py $(or $(OUT),$(BUILD)/bench/bench.json) --docs docs/benchmarks.md
 
 asan: ## unit tests and simulations with AddressSanitizer and UBSan, in build/asan
 	$(again) BUILD=$(BUILD)/asan SANITIZE=address,undefined check-unit-built

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the Debian packages that are missing: `tests/deps.sh build` for what the program needs to be built, `tests/deps.sh test` for
-# what its tests use. Says what it does; says nothing and is done in a moment when all is there.
+# what its tests use, `tests/deps.sh bench` for `make bench`. Says what it does; says nothing and is done in a moment when all is there.
 set -euo pipefail
 
 # The library headers by their pkg-config names, for systems that don't have dpkg.
@@ -17,11 +17,16 @@ packages_of() {
     test)
         echo binutils git libcmocka-dev                                    # unit tests
         echo iproute2 iputils-arping iputils-ping ndisc6 procps util-linux # tests/netns: the namespaces and who asks in them
-        echo ethtool iperf3 nftables openvpn python3 python3-scapy tcpdump tshark
+        echo ethtool iperf3 nftables python3 python3-scapy tcpdump tshark
         echo clang clang-format cppcheck libclang-rt-dev shellcheck valgrind # tests/lint, make asan and so on
         ;;
+    bench)
+        echo fastd n2n openvpn tinc                                        # what ethercord is compared with
+        echo ethtool iperf3 iproute2 iputils-ping openssl procps util-linux
+        echo gnuplot-nox python3
+        ;;
     *)
-        echo "deps.sh: unknown set '$1' (there are: build test)" >&2
+        echo "deps.sh: unknown set '$1' (there are: build test bench)" >&2
         return 2
         ;;
     esac
