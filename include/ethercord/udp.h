@@ -69,7 +69,7 @@ struct udp_segmentation {
     atomic_bool is_on;          // any thread may look
     _Atomic uint64_t n_refused; // trains that went out one by one instead
     bool is_wanted;             // by the options
-    unsigned strikes;           // refusals without a train of about that length accepted in between
+    unsigned strikes;           // refusals without a train of comparable length accepted in between
     struct addr refused_to;
     size_t refused_len; // bytes, of the last one
 };

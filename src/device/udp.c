@@ -42,6 +42,7 @@ enum {
     TRIES_TOO_LONG = 8, // EMSGSIZE: from an ICMP error, or of its own, which also adds an entry to the error queue each time
     MEMINFO_DROPS = 8,  // SK_MEMINFO_DROPS, the last of what SO_MEMINFO gives since Linux 4.6
     STRIKES_MAX = 3,    // trains refused one after the other
+    COMPARABLE = 8,     // a train is long beside one of that many times its length, not more
     // The kernel's MSG_PROBE: with MSG_CONFIRM and without payload, look up the route and send nothing. The C library has no name for it.
     PROBE_ROUTE = MSG_CONFIRM | 0x10
 };
@@ -348,6 +349,17 @@ static void note_refused(struct udp *udp, const struct udp_train *train, int err
                 addr_format(&train->endpoint.remote, to), strerror(-error));
 }
 
+// A train that can be compared with the refused one was taken: it is not that this path has none. Some devices refuse the long ones only,
+// and what is left of a run makes very short ones beside them.
+static void forgive(struct udp_segmentation *segmentation, const struct udp_train *train, int n_sent)
+{
+    for (; n_sent > 0; train++) {
+        n_sent -= (int)((train->len + train->datagram_len - 1) / train->datagram_len);
+        if (n_sent >= 0 && !is_single(train) && train->len >= segmentation->refused_len / COMPARABLE)
+            segmentation->strikes = 0;
+    }
+}
+
 // Another path may be another device. Only the thread that sends trains gets to the state.
 static bool may_send_trains(struct udp *udp, const struct udp_train *trains, int n)
 {
@@ -374,10 +386,9 @@ static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
     if (prepared == 0)
         return -EAFNOSUPPORT;
     int sent = send_messages(udp, prepared);
-    bool was_train = has_trains && !is_single(trains);
-    if (was_train && sent > 0 && trains->len >= udp->segmentation.refused_len / 2)
-        udp->segmentation.strikes = 0;
-    if (!was_train || !may_be_of_train(-sent))
+    if (has_trains && sent > 0 && udp->segmentation.strikes > 0)
+        forgive(&udp->segmentation, trains, sent);
+    if (!has_trains || is_single(trains) || !may_be_of_train(-sent))
         return sent;
     int sent_singly = send_messages(udp, prepare_send(udp, trains, 1, true));
     if (sent_singly > 0)
