@@ -386,6 +386,8 @@ static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
     if (prepared == 0)
         return -EAFNOSUPPORT;
     int sent = send_messages(udp, prepared);
+    if (n == 1 && is_single(trains))
+        return sent; // of whichever thread: the state below is that of the one that sends trains
     if (has_trains && sent > 0 && udp->segmentation.strikes > 0)
         forgive(&udp->segmentation, trains, sent);
     if (!has_trains || is_single(trains) || !may_be_of_train(-sent))

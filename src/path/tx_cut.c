@@ -221,9 +221,7 @@ void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 
 void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read)
 {
-    bool is_super = split_parse(&tx->cut.super, view, &read->offload);
-
-    if (!is_super) {
+    if (!split_parse(&tx->cut.super, view, &read->offload)) {
         count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
         count_drop(tx->counters, DROP_BAD_OFFLOAD);
         return;
