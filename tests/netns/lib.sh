@@ -282,7 +282,10 @@ node_kill() {
     } 2>/dev/null
     unset "NODE_PID[$1]"
     wait_until 5 nothing_runs "ns$1" # the worker takes its TAP with it, which is not done in a moment
+    wait_until 5 nobody_answers "$1" # nor do all its threads end at once, and the last one closes the control socket
 }
+
+nobody_answers() { ! node_status "$1" >/dev/null 2>&1; }
 
 nothing_runs() { [[ -z $(ip netns pids "$(ns "$1")") ]]; }
 
