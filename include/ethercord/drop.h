@@ -90,6 +90,8 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(SHORTCUT_CONFLICTS, "shortcut_conflicts") /* frames of somebody else who claims the shortcut's address */                            \
     X(SEND_BLOCKED, "send_blocked")             /* times that sending had to wait for the underlay */                                      \
     X(ICMP_ERRORS, "icmp_errors")               /* ICMP errors taken from the UDP sockets; no datagram is lost by them */                  \
+    X(PATH_PROBES, "path_probes")               /* probes of the path MTU sent */                                                          \
+    X(BLACK_HOLES, "black_holes")               /* times that packets of the size in use turned out to vanish on their way */              \
     X(HANDSHAKES_STARTED, "handshakes_started") /* initiations sent */                                                                     \
     X(HANDSHAKES_DONE, "handshakes_done")       /* keypairs that came into use */
 

@@ -24,8 +24,10 @@
 enum handshake_event {
     HANDSHAKE_PEER_UP,
     HANDSHAKE_PEER_DOWN,
-    HANDSHAKE_RESOLVE, // look the peer's endpoint up, then call node_set_addresses()
-    HANDSHAKE_CONFLICT // somebody else uses the shortcut's address
+    HANDSHAKE_PATH_FOUND, // the path MTU is known: peer->pmtu.size
+    HANDSHAKE_BLACK_HOLE, // packets of a size that passed before vanish; smaller ones are sent
+    HANDSHAKE_RESOLVE,    // look the peer's endpoint up, then call node_set_addresses()
+    HANDSHAKE_CONFLICT    // somebody else uses the shortcut's address
 };
 
 struct handshake {
@@ -33,7 +35,7 @@ struct handshake {
     struct peer *peer; // NULL = none is configured
     struct udp *udp;   // two of them: IPv4, IPv6
     struct counters *counters;
-    const struct activity *activity;
+    struct activity *activity;
     const _Atomic uint32_t *rekey_index;
     atomic_bool *is_peer_up;
     struct random_source random;

@@ -22,18 +22,19 @@
 #include "ethercord/addr.h"
 #include "ethercord/cookie.h"
 #include "ethercord/noise.h"
+#include "ethercord/pmtu.h"
 #include "ethercord/random.h"
 #include "ethercord/session.h"
 #include "ethercord/timers.h"
 #include "ethercord/wire.h"
 
-enum { PEER_NAME_CAP = 32, PEER_ADDRESSES_MAX = 8, PEER_ACTS_MAX = 12 };
+enum { PEER_NAME_CAP = 32, PEER_ADDRESSES_MAX = 8, PEER_ACTS_MAX = 16 };
 
 struct peer_config {
     char name[PEER_NAME_CAP];
     uint8_t public_key[NOISE_KEY_LEN];
     uint8_t psk[NOISE_KEY_LEN]; // all zero: none
-    uint16_t path_mtu;          // outer IP packet, bytes
+    uint16_t path_mtu;          // outer IP packet, bytes; 0 = to be found
     bool has_endpoint_name;     // addresses come by peer_set_addresses(), again and again
     struct timing timing;
     struct session_limits limits;
@@ -53,7 +54,7 @@ struct peer_input {
     uint64_t now_ns;  // boot-time clock
     uint64_t wall_ns; // since 1970
     const struct random_source *random;
-    const struct activity *activity;
+    struct activity *activity;
     bool wants_rekey; // the sending key says so
 };
 
@@ -65,6 +66,9 @@ enum peer_act_kind {
     PEER_ACT_STOP_SEND,      // tell tx to give its key back
     PEER_ACT_SEND_CONTROL,   // a data message with one control record (or a keepalive), to control.to if set, else the endpoint
     PEER_ACT_SET_ENDPOINT,   // tell tx and rx
+    PEER_ACT_SET_PATH_MTU,   // tell tx
+    PEER_ACT_PATH_FOUND,     // its MTU is known
+    PEER_ACT_BLACK_HOLE,     // packets of path_mtu bytes vanish on the way to the peer
     PEER_ACT_CAME_UP,
     PEER_ACT_WENT_DOWN,
     PEER_ACT_RESOLVE // look the endpoint's name up again
@@ -73,7 +77,8 @@ enum peer_act_kind {
 struct peer_control {
     bool is_keepalive; // no record at all
     enum record_type type;
-    uint8_t token[WIRE_TOKEN_LEN]; // PROBE…, ECHO…
+    uint8_t body[WIRE_CONTROL_MAX]; // PROBE…, ECHO…: the token
+    uint16_t size;                  // PROBE: of the outer packet, which is padded up to that; 0 = as small as it is
     bool has_to;
     struct endpoint to;
 };
@@ -91,6 +96,7 @@ struct peer_act {
         uint32_t local_index; // DROP_RECV
         struct peer_control control;
         struct endpoint endpoint;
+        uint16_t path_mtu;
     } u;
 };
 struct peer_acts {
@@ -167,7 +173,11 @@ struct peer {
     struct endpoint endpoint;
     struct peer_candidate candidate;
 
+    struct pmtu pmtu;
+    uint16_t told_path_mtu; // to tx
+
     uint64_t echo_sent_ns;
+    bool is_echo_waiting; // for its answer
     uint8_t echo_id[WIRE_TOKEN_LEN];
     uint64_t rtt_ns; // 0 = not known
 
@@ -210,8 +220,15 @@ void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoi
 // A data message under the newest confirmed keypair, newer than all before, came from elsewhere than the endpoint; `bytes` since the
 // last report.
 void peer_moved(struct peer *peer, const struct endpoint *from, uint64_t bytes, const struct peer_input *input, struct peer_acts *acts);
-void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], struct peer_acts *acts);
+void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input,
+                         struct peer_acts *acts);
 void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input);
+// The largest data message that the peer has received lately, bytes of UDP payload.
+void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_input *input);
+// Our kernel refused a packet of that size, to the endpoint.
+void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input *input);
+// Somebody on the way to `remote`, or our kernel, says that packets of `size` bytes would pass.
+void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t size, const struct peer_input *input);
 void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct peer_input *input, struct peer_acts *acts);
 
 enum peer_state peer_state(const struct peer *peer);

@@ -63,6 +63,9 @@ struct rx {
     uint64_t moved_bytes;     // from there, since the last report
     uint64_t moved_ns;        // of the last report
 
+    size_t largest;       // data message accepted since the last report to the peer, bytes
+    uint64_t reported_ns; // when that was
+
     struct reassembly *reassembly;
     struct pool pool;
     struct buf *in[RX_BATCH];
@@ -85,6 +88,8 @@ void rx_deinit(struct rx *rx);
 // Receives from udp[which] until it is empty or the budget is used up. Returns false when more may be waiting: then call it again, for a
 // run may be open that goes on there.
 bool rx_run(struct rx *rx, int which, uint64_t now_ns);
+// Empties the error queue of udp[which]. What it says are hints; no datagram is lost by it.
+void rx_take_errors(struct rx *rx, int which);
 // Carries out main's orders.
 void rx_take_orders(struct rx *rx, uint64_t now_ns);
 // What is due by time (a run that is open, reassembly, announcements); returns the next deadline, or 0.

@@ -27,15 +27,23 @@ struct timing {
 };
 void timing_default(struct timing *timing);
 
-// What tx and rx write down and main reads. Boot-time ns; 0 = never. One writer each, relaxed.
+// What tx and rx write down and main reads, relaxed. Boot-time ns; 0 = never.
 struct activity {
-    _Atomic uint64_t sent_ns;     // last data message of any kind; tx
-    _Atomic uint64_t received_ns; // last authenticated data message of any kind; rx
+    _Atomic uint64_t sent_ns;      // last data message of any kind; tx
+    _Atomic uint64_t received_ns;  // last authenticated data message of any kind; rx
+    _Atomic uint32_t largest_sent; // outer packet with a frame in it, bytes, since main last set it to 0; tx
 };
 
 static inline void activity_note(_Atomic uint64_t *when, uint64_t now_ns)
 {
     atomic_store_explicit(when, now_ns, memory_order_relaxed);
+}
+
+// A value that crosses with the setting to 0 may be lost: the next large datagram brings it again.
+static inline void activity_note_size(struct activity *activity, uint32_t size)
+{
+    if (size > atomic_load_explicit(&activity->largest_sent, memory_order_relaxed))
+        atomic_store_explicit(&activity->largest_sent, size, memory_order_relaxed);
 }
 
 static inline uint64_t activity_last(const _Atomic uint64_t *when)

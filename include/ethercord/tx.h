@@ -44,6 +44,7 @@ struct tx_datagram {
     bool is_segment;
     bool is_fragment; // if one piece is refused the others are of no use
     bool is_last_fragment;
+    bool is_probe; // of the path MTU: that it is refused is an answer, too
 };
 
 // A frame on its way into a datagram. There are TAP_TAILROOM free bytes behind it.
@@ -75,6 +76,7 @@ struct tx {
     struct ring *hints;   // to main; may fill up
     bool has_peer;
     uint16_t path_mtu;
+    bool is_path_mtu_fixed; // by the configuration
 
     struct send_session *session; // NULL = none
     _Atomic uint32_t rekey_index; // local index of a session that wants a rekey; main reads it

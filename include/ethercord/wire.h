@@ -110,12 +110,16 @@ enum record_type {
     RECORD_PROBE_ANSWER = 5, // the token
     RECORD_ECHO = 6,         // 8-byte id
     RECORD_ECHO_ANSWER = 7,  // the id
-    RECORD_PATH_REPORT = 8,  // reserved for path MTU discovery; ignored when received
+    RECORD_PATH_REPORT = 8,  // u16: the longest data message received lately; more may follow
     RECORD_GOODBYE = 9,      // empty: this keypair ends
     RECORD_TYPE_COUNT
 };
 enum { RECORD_FLAG_PARTIAL_CHECKSUM = 1 }; // FRAME: the L4 checksum field holds the pseudo-header's sum only
 enum { WIRE_TOKEN_LEN = 8 };               // of PROBE… and ECHO…
+enum { WIRE_PATH_REPORT_LEN = 2 };         // what a PATH_REPORT has at least
+enum { WIRE_CONTROL_MAX = WIRE_TOKEN_LEN };
+// Bytes of body that a control record is sent with (a PROBE: without its padding).
+size_t wire_control_len(enum record_type type);
 
 struct record {
     enum record_type type;

@@ -117,6 +117,7 @@ static void print_node_summary(const struct config *config)
 static void print_peer_summary(const struct peer_settings *peer)
 {
     char text[KEY_TEXT_CAP];
+    const char *psk = peer->has_psk ? ", with a PSK" : "";
     bool is_v6 = strchr(peer->endpoint_host, ':') != NULL;
     key_encode(text, peer->public_key);
     printf("  peer        %s, public key %s\n", peer->name, text);
@@ -124,7 +125,10 @@ static void print_peer_summary(const struct peer_settings *peer)
         printf("              endpoint %s%s%s:%u", is_v6 ? "[" : "", peer->endpoint_host, is_v6 ? "]" : "", peer->endpoint_port);
     else
         printf("              no endpoint: waits for the peer");
-    printf(", path MTU %u%s\n", peer->path_mtu, peer->has_psk ? ", with a PSK" : "");
+    if (peer->path_mtu)
+        printf(", path MTU %u%s\n", peer->path_mtu, psk);
+    else
+        printf(", path MTU to be found%s\n", psk);
 }
 
 static void print_summary(const struct config *config)

@@ -83,7 +83,6 @@ static void set_defaults(struct config *config)
     config->tap.mtu = TAP_MTU_DEFAULT;
     config->tap.offload = TAP_OFFLOAD_FULL;
     config->tap.queue_len = TAP_QUEUE_DEFAULT;
-    config->peer.path_mtu = PATH_MTU_DEFAULT;
 }
 
 static void set_instance_name(struct config_parse *parse)

@@ -26,7 +26,6 @@
 
 enum {
     PORT_DEFAULT = 36160,
-    PATH_MTU_DEFAULT = 1420,
     TAP_QUEUE_DEFAULT = 256, // measured: docs/performance.md#queues
     INSTANCE_NAME_CAP = 64,  // of the control socket <run-dir>/<name>.sock, too
     USER_NAME_CAP = 33,
@@ -59,7 +58,7 @@ struct peer_settings {
     char endpoint_host[HOST_CAP]; // a name, or an address without brackets (IPv6 perhaps with %scope); "" = wait for the peer
     uint16_t endpoint_port;
     uint16_t persistent_keepalive_s; // 0 = off
-    uint16_t path_mtu;
+    uint16_t path_mtu;               // 0 = to be found
 };
 
 struct config {

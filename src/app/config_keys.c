@@ -163,6 +163,14 @@ static enum set_result set_number_or_off(struct config_parse *parse, const struc
     return set_number(parse, key, strcasecmp(value, "off") == 0 ? "0" : value);
 }
 
+static enum set_result set_number_or_auto(struct config_parse *parse, const struct config_key *key, const char *value)
+{
+    if (strcasecmp(value, "auto") != 0)
+        return set_number(parse, key, value);
+    *(uint16_t *)field_of(parse, key->offset) = 0;
+    return SET_OK;
+}
+
 static enum set_result set_fwmark(struct config_parse *parse, const struct config_key *key, const char *value)
 {
     unsigned long number;
@@ -499,9 +507,9 @@ const struct config_key config_keys[KEY_COUNT] = {
     [KEY_PEER_PERSISTENT_KEEPALIVE] = {SECTION_PEER, "PersistentKeepalive", set_number_or_off, FIELD(peer.persistent_keepalive_s), .min = 0,
                                        .max = 65535, .expected = "seconds, 1 to 65535, or off", .default_text = "off",
                                        .help = "send something at least this often, to keep NAT open"},
-    [KEY_PEER_PATH_MTU] = {SECTION_PEER, "PathMTU", set_number, FIELD(peer.path_mtu), .min = PATH_MTU_MIN, .max = PATH_MTU_MAX,
-                           .expected = "a number, 576 to 9216", .default_text = "1420",
-                           .help = "largest IP packet that passes to the peer"},
+    [KEY_PEER_PATH_MTU] = {SECTION_PEER, "PathMTU", set_number_or_auto, FIELD(peer.path_mtu), .min = PATH_MTU_MIN, .max = PATH_MTU_MAX,
+                           .expected = "a number, 576 to 9216, or auto", .default_text = "auto",
+                           .help = "largest IP packet that passes to the peer; auto: find it, and notice when it changes"},
 };
 
 bool config_set(struct config_parse *parse, enum config_key_id id, const char *value)

@@ -14,7 +14,7 @@
 #include "ethercord/log.h"
 
 // Tuning constants: batches per wake-up, and how often tx tries to get the last datagrams out at the end.
-enum { TX_BUDGET = 8, ERRORS_BUDGET = 64, LAST_TURNS = 50 };
+enum { TX_BUDGET = 8, LAST_TURNS = 50 };
 
 uint64_t loop_ms_until(uint64_t deadline_ns, uint64_t now_ns)
 {
@@ -176,19 +176,6 @@ static void on_rx_timer(uv_timer_t *timer)
     rx_turn(loop, loop->unfinished_udp);
 }
 
-// ICMP errors are hints: counted, and told in the log when someone looks for them. They never cost a datagram.
-static void take_errors(struct loop *loop, int which)
-{
-    struct udp *udp = &loop->node->rx.udp[which];
-    struct udp_error error;
-    char text[ADDR_TEXT_CAP];
-
-    for (int i = 0; i < ERRORS_BUDGET && udp->ops->next_error(udp, &error) == 1; i++) {
-        count_traffic(loop->node->rx.counters, COUNT_ICMP_ERRORS, error.is_local ? 0 : 1);
-        log_debug("underlay error for %s: %s", addr_format(&error.remote, text), strerror(error.error));
-    }
-}
-
 static void on_udp_readable(uv_poll_t *poll, int status, int events)
 {
     struct loop *loop = poll->data;
@@ -196,7 +183,7 @@ static void on_udp_readable(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status < 0) {
-        take_errors(loop, which);
+        rx_take_errors(&loop->node->rx, which);
         uv_poll_start(poll, UV_READABLE, on_udp_readable);
     }
     rx_turn(loop, which);

@@ -175,6 +175,10 @@ static void print_session(const json_t *peer, FILE *out)
     put_label(out, "    ", "path");
     if (get_number(peer, "path_mtu", &number))
         fprintf(out, "MTU %.0f", number);
+    if (*text_of(peer, "path_mtu_state")) {
+        put_more(out, " (", text_of(peer, "path_mtu_state"));
+        fputc(')', out);
+    }
     if (get_number(peer, "rtt_ms", &number))
         fprintf(out, ", round trip %.2f ms", number);
     if (get_number(peer, "far_tap_mtu", &number))

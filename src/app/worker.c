@@ -36,7 +36,7 @@ struct worker {
     struct queues queues;
     bool is_stopping;
     bool has_failed;
-    struct log_limit conflict_limit, peer_limit;
+    struct log_limit conflict_limit, path_limit;
 };
 
 static void main_turn(struct worker *worker);
@@ -81,6 +81,19 @@ static void log_peer(struct worker *worker)
         log_warning("peer %s is down: %s", peer->config.name, status_reason(peer, now_ns, reason, sizeof reason));
 }
 
+static void log_path(struct worker *worker, bool is_found)
+{
+    const struct peer *peer = node_peer(&worker->node);
+
+    if (is_found)
+        log_info("path MTU to peer %s: %u bytes", peer->config.name, peer->pmtu.size);
+    else
+        log_limited(&worker->path_limit, now_boot_ns(), LOG_LEVEL_WARNING,
+                    "the path to peer %s does not carry the packets any more that it did, and nobody says so: going on with %u bytes while "
+                    "the largest that passes is looked for",
+                    peer->config.name, peer->pmtu.size);
+}
+
 static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)
 {
     char address[CIDR_TEXT_CAP], mac[MAC_TEXT_CAP];
@@ -99,6 +112,10 @@ static void on_event(void *ctx, enum handshake_event event, const struct shortcu
     case HANDSHAKE_PEER_UP:
     case HANDSHAKE_PEER_DOWN:
         log_peer(worker);
+        break;
+    case HANDSHAKE_PATH_FOUND:
+    case HANDSHAKE_BLACK_HOLE:
+        log_path(worker, event == HANDSHAKE_PATH_FOUND);
         break;
     case HANDSHAKE_RESOLVE:
         tell(worker, IPC_RESOLVE);

@@ -120,12 +120,24 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         order_tx(handshake, &(struct order){.kind = ORDER_STOP_KEY});
         break;
     case PEER_ACT_SEND_CONTROL:
-        if (!ring_is_crowded(handshake->orders_tx)) // tx is held up by the underlay: one more echo does not help
-            order_tx(handshake, &(struct order){.kind = ORDER_CONTROL, .u.control = act->u.control});
+        if (ring_is_crowded(handshake->orders_tx)) // tx is held up by the underlay: one more echo does not help
+            break;
+        count_traffic(handshake->counters, COUNT_PATH_PROBES, act->u.control.size > 0);
+        order_tx(handshake, &(struct order){.kind = ORDER_CONTROL, .u.control = act->u.control});
         break;
     case PEER_ACT_SET_ENDPOINT:
         order_tx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
+        break;
+    case PEER_ACT_SET_PATH_MTU:
+        order_tx(handshake, &(struct order){.kind = ORDER_PATH_MTU, .u.path_mtu = act->u.path_mtu});
+        break;
+    case PEER_ACT_PATH_FOUND:
+        handshake->event(handshake->event_ctx, HANDSHAKE_PATH_FOUND, NULL);
+        break;
+    case PEER_ACT_BLACK_HOLE:
+        count_traffic(handshake->counters, COUNT_BLACK_HOLES, 1);
+        handshake->event(handshake->event_ctx, HANDSHAKE_BLACK_HOLE, NULL);
         break;
     case PEER_ACT_CAME_UP:
     case PEER_ACT_WENT_DOWN:
@@ -275,10 +287,19 @@ static void take_hint(struct handshake *handshake, const struct report *hint, co
         peer_moved(handshake->peer, &hint->endpoint, hint->n_bytes, input, &handshake->acts);
         break;
     case REPORT_PROBE_ANSWER:
-        peer_probe_answered(handshake->peer, hint->u.token, &handshake->acts);
+        peer_probe_answered(handshake->peer, hint->u.token, input, &handshake->acts);
         break;
     case REPORT_ECHO_ANSWER:
         peer_echo_answered(handshake->peer, hint->u.token, input);
+        break;
+    case REPORT_PATH:
+        peer_path_reported(handshake->peer, (uint32_t)hint->n_bytes, input);
+        break;
+    case REPORT_REFUSED:
+        peer_path_refused(handshake->peer, (uint32_t)hint->n_bytes, input);
+        break;
+    case REPORT_TOO_BIG:
+        peer_path_hinted(handshake->peer, &hint->endpoint.remote, (uint32_t)hint->n_bytes, input);
         break;
     case REPORT_GOODBYE:
         peer_goodbye_received(handshake->peer, hint->local_index, input, &handshake->acts);

@@ -71,7 +71,8 @@ static int tx_wire(struct node *node, const struct node_config *config, struct u
     tx->reports = &node->reports_tx;
     tx->hints = &node->hints_tx;
     tx->has_peer = config->has_peer;
-    tx->path_mtu = config->peer.path_mtu;
+    tx->is_path_mtu_fixed = config->peer.path_mtu != 0;
+    tx->path_mtu = tx->is_path_mtu_fixed ? config->peer.path_mtu : PMTU_BASE;
     tx->shortcut = new_shortcut(node, config, SHORTCUT_TAP);
     return tx->shortcut ? tx_init(tx) : -ENOMEM;
 }

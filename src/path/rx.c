@@ -20,12 +20,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ethercord/bytes.h"
 #include "ethercord/clock.h"
 #include "ethercord/frame.h"
 #include "messages.h"
 #include "rx_private.h"
 
 #define MOVED_EVERY_NS (20 * NS_PER_MS)
+#define PATH_REPORT_EVERY_NS (200 * NS_PER_MS)
+enum {
+    ERRORS_BUDGET = 64,              // entries of the error queue at a time
+    REPORTED_MIN = PATH_MTU_MIN - 28 // what is shorter passes everywhere
+};
 
 // Bytes.
 enum {
@@ -121,6 +127,7 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
             shortcut_announce(rx->shortcut, now_ns);
             break;
         case ORDER_CONTROL: // tx's alone
+        case ORDER_PATH_MTU:
             break;
         }
 }
@@ -241,6 +248,8 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
         return verdict;
 
     activity_note(&rx->activity->received_ns, now_ns);
+    if (datagram->len > rx->largest)
+        rx->largest = datagram->len;
     if (is_newest)
         accept_endpoint(rx, session, datagram, now_ns);
     if (!records_decode(&rx->decoded, payload, datagram->len - WIRE_DATA_OVERHEAD))
@@ -296,6 +305,13 @@ static enum drop_reason take_goodbye(struct rx *rx, const struct rx_datagram *da
     return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
+static enum drop_reason take_path_report(struct rx *rx, const struct record *record)
+{
+    const struct report message = {.kind = REPORT_PATH, .n_bytes = load_le16(record->body)};
+
+    return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
+}
+
 static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
 {
     switch (record->type) {
@@ -317,7 +333,7 @@ static enum drop_reason take_record(struct rx *rx, const struct record *record, 
     case RECORD_GOODBYE:
         return take_goodbye(rx, datagram);
     case RECORD_PATH_REPORT:
-        break; // of no use until this end sends probes of different sizes
+        return take_path_report(rx, record);
     case RECORD_TYPE_COUNT:
         return DROP_BAD_RECORD;
     }
@@ -329,13 +345,47 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
     return a_ns == 0 || (b_ns != 0 && b_ns < a_ns) ? b_ns : a_ns;
 }
 
+// The peer wants to know whether its large datagrams arrive. Returns when the next report is due, or 0.
+static uint64_t report_path(struct rx *rx, uint64_t now_ns)
+{
+    static const struct record_header header = {.type = RECORD_PATH_REPORT};
+    uint8_t body[WIRE_PATH_REPORT_LEN];
+
+    if (rx->largest <= REPORTED_MIN)
+        return 0;
+    if (age_ns(now_ns, rx->reported_ns) < PATH_REPORT_EVERY_NS)
+        return rx->reported_ns + PATH_REPORT_EVERY_NS;
+    store_le16(body, (uint16_t)rx->largest);
+    if (!rx_send_record(rx, &header, body, sizeof body))
+        count_drop(rx->counters, DROP_RING_FULL);
+    rx->largest = 0;
+    rx->reported_ns = now_ns;
+    return 0;
+}
+
+void rx_take_errors(struct rx *rx, int which)
+{
+    struct udp *udp = &rx->udp[which];
+    struct udp_error error;
+    char text[ADDR_TEXT_CAP];
+
+    for (int i = 0; i < ERRORS_BUDGET && udp->ops->next_error(udp, &error) == 1; i++) {
+        count_traffic(rx->counters, COUNT_ICMP_ERRORS, error.is_local ? 0 : 1);
+        log_debug("underlay error for %s: %s", addr_format(&error.remote, text), strerror(error.error));
+        if (error.mtu > 0)
+            hint(rx, &(struct report){.kind = REPORT_TOO_BIG, .n_bytes = error.mtu, .endpoint.remote = error.remote}, NULL, 0);
+    }
+}
+
 uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
 {
+    uint64_t path_ns = report_path(rx, now_ns);
+
     uint64_t shortcut_ns = shortcut_tick(rx->shortcut, now_ns);
     uint64_t reassembly_ns = reassembly_expire(rx->reassembly, now_ns, rx->counters);
 
     rx_answer_peer(rx);
     if (rx->run.is_open && now_ns >= rx->run_until_ns)
         rx_finish_run(rx, now_ns);
-    return earlier(earlier(shortcut_ns, reassembly_ns), rx->run.is_open ? rx->run_until_ns : 0);
+    return earlier(earlier(earlier(shortcut_ns, reassembly_ns), path_ns), rx->run.is_open ? rx->run_until_ns : 0);
 }

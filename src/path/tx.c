@@ -27,8 +27,6 @@
 // Tuning constants, bytes. A batch has three super-frames at least; one run of segments is at most 64 KiB and what 63 of them have around
 // it.
 enum {
-    IPV4_UDP_LEN = 20 + 8,
-    IPV6_UDP_LEN = 40 + 8,
     BUF_CAP = 4 << 16,
     N_BUFS = 4 // in, out, open, frame
 };
@@ -84,13 +82,17 @@ static void give_key_back(struct tx *tx)
     tx->session = NULL;
 }
 
+void tx_set_path_mtu(struct tx *tx, uint16_t path_mtu)
+{
+    tx->path_mtu = path_mtu;
+    tx->payload_cap = path_mtu - tx_headers_len(&tx->endpoint) - WIRE_DATA_OVERHEAD;
+}
+
 static void set_endpoint(struct tx *tx, const struct endpoint *endpoint)
 {
-    size_t ip_udp_len = endpoint->remote.family == AF_INET6 ? IPV6_UDP_LEN : IPV4_UDP_LEN;
-
     tx->has_endpoint = true;
     tx->endpoint = *endpoint;
-    tx->payload_cap = tx->path_mtu - ip_udp_len - WIRE_DATA_OVERHEAD;
+    tx_set_path_mtu(tx, tx->path_mtu);
 }
 
 static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
@@ -105,6 +107,9 @@ static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
         break;
     case ORDER_ENDPOINT:
         set_endpoint(tx, &order->u.endpoint);
+        break;
+    case ORDER_PATH_MTU:
+        tx_set_path_mtu(tx, order->u.path_mtu);
         break;
     case ORDER_CONTROL:
         tx_send_control(tx, &order->u.control, now_ns);
@@ -143,7 +148,7 @@ static void take_records(struct tx *tx, uint64_t now_ns)
             tx_send_frame(tx, &frame, now_ns);
         } else if (header.type != RECORD_FRAME) {
             struct peer_control control = {.type = header.type, .has_to = header.has_to, .to = header.to};
-            memcpy(control.token, frame.bytes, WIRE_TOKEN_LEN);
+            memcpy(control.body, frame.bytes, wire_control_len(header.type));
             tx_send_control(tx, &control, now_ns);
         }
     }

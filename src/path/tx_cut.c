@@ -79,21 +79,33 @@ static size_t finish_single(uint8_t *body, const struct record *record)
     return payload_finish(&payload);
 }
 
+// The body, with a probe's padding. Returns the length of the payload.
+static size_t put_control(struct tx *tx, const struct peer_control *control, uint8_t *payload)
+{
+    size_t len = wire_control_len(control->type), around = tx_headers_len(&tx->endpoint) + WIRE_DATA_OVERHEAD + WIRE_RECORD_OVERHEAD;
+
+    if (control->is_keepalive)
+        return 0;
+    memcpy(payload, control->body, len);
+    if (control->size > around + len) {
+        memset(payload + len, 0, control->size - around - len);
+        len = control->size - around;
+    }
+    return finish_single(payload, &(struct record){.type = control->type, .len = (uint16_t)len});
+}
+
 void tx_send_control(struct tx *tx, const struct peer_control *control, uint64_t now_ns)
 {
-    uint8_t payload[WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD];
-    size_t body_len = control->type == RECORD_GOODBYE ? 0 : WIRE_TOKEN_LEN, len = 0;
+    uint8_t *payload = tx->frame_buf->mem;
     uint64_t counter;
 
     if (!tx->session || (!control->has_to && !tx->has_endpoint))
         return; // it was meant for a keypair that has ended
-    if (!send_session_reserve(tx->session, 1, body_len + WIRE_RECORD_OVERHEAD, now_ns, &counter))
+    size_t len = put_control(tx, control, payload);
+    if (!send_session_reserve(tx->session, 1, len, now_ns, &counter))
         return;
-    if (!control->is_keepalive) {
-        memcpy(payload, control->token, body_len);
-        len = finish_single(payload, &(struct record){.type = control->type, .len = (uint16_t)body_len});
-    }
     struct tx_datagram *datagram = seal(tx, payload, len, counter);
+    datagram->is_probe = control->size > 0;
     if (control->has_to)
         datagram->to = control->to;
 }

@@ -10,6 +10,13 @@
 #include "ethercord/peer.h"
 #include "ethercord/tx.h"
 
+// tx.c. What IP and UDP put around a datagram, bytes.
+static inline size_t tx_headers_len(const struct endpoint *to)
+{
+    return to->remote.family == AF_INET6 ? 40 + 8 : 20 + 8;
+}
+void tx_set_path_mtu(struct tx *tx, uint16_t path_mtu);
+
 // tx_cut.c. Whether there is room for all that one call of the functions below makes of the longest frame.
 bool tx_has_room(const struct tx *tx);
 // A frame to the peer, in a datagram of its own, in pieces, or together with others. Its bytes are not needed any more afterwards.
@@ -20,7 +27,7 @@ void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct
 bool tx_go_on_cutting(struct tx *tx, uint64_t now_ns);
 // Seals the small frames that wait for more of them.
 void tx_close_open(struct tx *tx, uint64_t now_ns);
-// One record, or none (a keepalive), in a datagram of its own. Nothing when there is no keypair or nowhere to send it to.
+// One record, or none (a keepalive), in a datagram of its own. Nothing when there is no keypair or nowhere to send it to. Uses frame_buf.
 void tx_send_control(struct tx *tx, const struct peer_control *control, uint64_t now_ns);
 
 // tx_send.c. True when all is sent; else what to wait for.

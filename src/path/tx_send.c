@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "messages.h"
 #include "tx_private.h"
 
 static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
@@ -15,6 +16,28 @@ static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
     count_traffic(tx->counters, COUNT_TX_FRAMES, datagram->n_frames);
     count_traffic(tx->counters, COUNT_TX_BYTES, datagram->n_bytes);
     count_traffic(tx->counters, COUNT_TX_SEGMENTS, datagram->is_segment ? 1 : 0);
+    if (datagram->n_frames > 0 || datagram->is_fragment)
+        activity_note_size(tx->activity, (uint32_t)(datagram->len + tx_headers_len(&datagram->to)));
+}
+
+// A packet that is too long for our own interface: its MTU has become less, or this is how a probe finds it out. What was made for the old
+// size is lost; what comes is made for one that passes, until main has found the largest.
+static void report_refused(struct tx *tx, const struct tx_datagram *datagram)
+{
+    size_t size = datagram->len + tx_headers_len(&datagram->to);
+    const struct report message = {.kind = REPORT_REFUSED, .n_bytes = size};
+
+    if (tx->is_path_mtu_fixed || !addr_equal(&datagram->to.remote, &tx->endpoint.remote))
+        return;
+    if (!ring_put(tx->hints, &message, sizeof message, NULL, 0))
+        return; // the next one will be told
+    tx->needs_main = true;
+    if (datagram->is_probe || size > tx->path_mtu)
+        return;
+    if (size > PMTU_BASE)
+        tx_set_path_mtu(tx, PMTU_BASE);
+    else if (datagram->to.remote.family == AF_INET)
+        tx_set_path_mtu(tx, PATH_MTU_MIN);
 }
 
 // The first datagram can't be sent, ever. The other pieces of its frame are of no use then.
@@ -23,6 +46,12 @@ static void refuse(struct tx *tx, int error, uint64_t now_ns)
     const struct tx_datagram *datagram = &tx->out[tx->first_out];
     char to[ADDR_TEXT_CAP];
 
+    if (error == -EMSGSIZE)
+        report_refused(tx, datagram);
+    if (datagram->is_probe) {
+        tx->first_out++;
+        return;
+    }
     if (datagram->is_fragment) {
         count_drop(tx->counters, DROP_SEND_FAILED);
         tx->is_skipping_run = !datagram->is_last_fragment;
@@ -31,7 +60,7 @@ static void refuse(struct tx *tx, int error, uint64_t now_ns)
     }
     log_limited(&tx->send_failed, now_ns, LOG_LEVEL_WARNING, "can't send %zu bytes to %s: %s%s", datagram->len,
                 addr_format(&datagram->to.remote, to), strerror(-error),
-                error == -EMSGSIZE ? "; set [Peer] PathMTU to the underlay's MTU or less" : "");
+                error == -EMSGSIZE && tx->is_path_mtu_fixed ? "; set [Peer] PathMTU to the underlay's MTU or less, or to auto" : "");
     tx->first_out++;
 }
 
@@ -51,7 +80,7 @@ static bool is_source_gone(struct tx *tx, int error)
 
 static bool may_follow(const struct udp_train *train, const struct tx_datagram *datagram, size_t n_datagrams)
 {
-    return datagram->len <= train->datagram_len && train->len == n_datagrams * train->datagram_len &&
+    return !datagram->is_probe && datagram->len <= train->datagram_len && train->len == n_datagrams * train->datagram_len &&
            n_datagrams < UDP_TRAIN_DATAGRAMS_MAX && train->len + datagram->len <= UDP_TRAIN_BYTES_MAX && datagram->ecn == train->ecn &&
            endpoint_equal(&datagram->to, &train->endpoint);
 }
@@ -61,12 +90,13 @@ static int gather(struct tx *tx)
 {
     uint16_t family = tx->out[tx->first_out].to.remote.family;
     struct udp_train *train = NULL;
+    bool is_closed = true; // nothing may follow in this train
     size_t n_datagrams = 0;
     int n = 0;
 
     for (int i = tx->first_out; i < tx->n_out && tx->out[i].to.remote.family == family; i++) {
         const struct tx_datagram *datagram = &tx->out[i];
-        if (train && may_follow(train, datagram, n_datagrams)) {
+        if (!is_closed && may_follow(train, datagram, n_datagrams)) {
             train->len += datagram->len;
             n_datagrams++;
             continue;
@@ -74,6 +104,7 @@ static int gather(struct tx *tx)
         if (n == UDP_BATCH_MAX)
             break;
         train = &tx->trains[n++];
+        is_closed = datagram->is_probe; // it may be refused, and is to have no others with it
         n_datagrams = 1;
         *train = (struct udp_train){.endpoint = datagram->to,
                                     .bytes = datagram->bytes,

@@ -41,7 +41,7 @@ void peer_act_control(struct peer_acts *acts, enum record_type type, const uint8
 
     *control = (struct peer_control){.type = type};
     if (token)
-        memcpy(control->token, token, WIRE_TOKEN_LEN);
+        memcpy(control->body, token, WIRE_TOKEN_LEN);
 }
 
 void peer_init(struct peer *peer, const struct peer_config *config, const struct peer_self *self, struct keystore *keystore,
@@ -52,6 +52,7 @@ void peer_init(struct peer *peer, const struct peer_config *config, const struct
     peer->self = self;
     peer->keystore = keystore;
     cookie_jar_init(&peer->jar, config->public_key);
+    pmtu_init(&peer->pmtu, config->path_mtu);
     peer->is_greater = memcmp(self->static_public, config->public_key, NOISE_KEY_LEN) > 0;
     peer->retry_ns = now_ns;
     peer->since_ns = now_ns;
@@ -70,6 +71,7 @@ void peer_set_up(struct peer *peer, const struct peer_input *input, struct peer_
         return;
     peer->is_up = true;
     peer->since_ns = input->now_ns;
+    pmtu_resume(&peer->pmtu);
     peer_act_add(acts, PEER_ACT_CAME_UP);
 }
 
@@ -86,17 +88,20 @@ void peer_set_down(struct peer *peer, enum peer_reason reason, const struct peer
 
 void peer_send_echo(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
-    random_fill(input->random, peer->echo_id, sizeof peer->echo_id);
-    peer->echo_sent_ns = input->now_ns;
+    if (!peer->is_echo_waiting || age_ns(input->now_ns, peer->echo_sent_ns) >= peer->config.timing.echo_every_ns) {
+        random_fill(input->random, peer->echo_id, sizeof peer->echo_id);
+        peer->is_echo_waiting = true;
+        peer->echo_sent_ns = input->now_ns;
+    }
     peer_act_control(acts, RECORD_ECHO, peer->echo_id);
 }
 
 void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input)
 {
-    if (peer->echo_sent_ns == 0 || memcmp(peer->echo_id, id, WIRE_TOKEN_LEN) != 0)
+    if (!peer->is_echo_waiting || memcmp(peer->echo_id, id, WIRE_TOKEN_LEN) != 0)
         return;
+    peer->is_echo_waiting = false; // an answer counts once
     peer->rtt_ns = age_ns(input->now_ns, peer->echo_sent_ns);
-    random_fill(input->random, peer->echo_id, sizeof peer->echo_id); // an answer counts once
 }
 
 static struct timers_view view_of(const struct peer *peer, const struct peer_input *input)
@@ -165,11 +170,13 @@ uint64_t peer_tick(struct peer *peer, const struct peer_input *input, struct pee
     if (result.due & TIMERS_INITIATE)
         peer_initiate(peer, input, acts);
     peer_probe_candidate(peer, input, acts);
+    uint64_t path_deadline_ns = peer_path_tick(peer, input, acts);
 
     view = view_of(peer, input);
     result = timers_evaluate(&peer->config.timing, &view, input->now_ns);
     bool is_waiting_for_tx = (result.due & ~(unsigned)TIMERS_PEER_IS_DOWN) != 0; // e.g. a keepalive that is on its way
-    return is_waiting_for_tx ? input->now_ns + peer->config.timing.echo_every_ns / 4 : result.deadline_ns;
+    uint64_t deadline_ns = is_waiting_for_tx ? input->now_ns + peer->config.timing.echo_every_ns / 4 : result.deadline_ns;
+    return path_deadline_ns < deadline_ns ? path_deadline_ns : deadline_ns;
 }
 
 void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct peer_input *input, struct peer_acts *acts)

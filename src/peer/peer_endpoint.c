@@ -18,11 +18,15 @@ enum {
 
 void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struct peer_acts *acts)
 {
+    bool is_known_path = peer->has_endpoint && addr_equal(&peer->endpoint.remote, &endpoint->remote);
+
     peer->candidate.is_active = false;
     if (peer->has_endpoint && endpoint_equal(&peer->endpoint, endpoint))
         return;
     peer->has_endpoint = true;
     peer->endpoint = *endpoint;
+    if (!is_known_path)
+        peer_path_restart(peer);
     peer_act_add(acts, PEER_ACT_SET_ENDPOINT)->u.endpoint = *endpoint;
 }
 
@@ -83,12 +87,15 @@ void peer_moved(struct peer *peer, const struct endpoint *from, uint64_t bytes, 
     peer_probe_candidate(peer, input, acts);
 }
 
-void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], struct peer_acts *acts)
+void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input,
+                         struct peer_acts *acts)
 {
     struct endpoint at = peer->candidate.at;
 
     if (peer->candidate.is_active && memcmp(peer->candidate.token, token, WIRE_TOKEN_LEN) == 0)
         peer_use_endpoint(peer, &at, acts);
+    else
+        peer_path_answered(peer, token, input);
 }
 
 void peer_set_addresses(struct peer *peer, const struct addr *addresses, size_t n, const struct peer_input *input)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the files of the peer's state machine share: peer.c (life and timers), peer_handshake.c (keypairs), peer_endpoint.c (where it is).
+ * What the files of the peer's state machine share: peer.c (life and timers), peer_handshake.c (keypairs), peer_endpoint.c (where it is),
+ * peer_path.c (what the way there carries).
  */
 #ifndef ETHERCORD_PEER_PRIVATE_H
 #define ETHERCORD_PEER_PRIVATE_H
@@ -13,7 +14,7 @@ void peer_act_control(struct peer_acts *acts, enum record_type type, const uint8
 
 void peer_set_up(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 void peer_set_down(struct peer *peer, enum peer_reason reason, const struct peer_input *input, struct peer_acts *acts);
-// Asks the peer whether it is there; the first message under a new keypair, too.
+// Asks the peer whether it is there; the first message under a new keypair, too. The same question again while it waits for its answer.
 void peer_send_echo(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 
 // peer_handshake.c
@@ -27,5 +28,11 @@ void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struc
 // Where attempt number `attempt` goes: the endpoint first, then the configured addresses in turn. False when nothing is known.
 bool peer_choose_target(const struct peer *peer, unsigned attempt, struct endpoint *target);
 void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+
+// peer_path.c
+void peer_path_restart(struct peer *peer);
+void peer_path_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input);
+// Returns the deadline of the next call.
+uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 
 #endif

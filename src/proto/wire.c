@@ -112,11 +112,26 @@ static bool single_is_valid(const struct record *record)
     case RECORD_ECHO_ANSWER:
         return record->len == WIRE_TOKEN_LEN;
     case RECORD_PATH_REPORT:
-        return true;
+        return record->len >= WIRE_PATH_REPORT_LEN;
     case RECORD_GOODBYE:
         return record->len == 0;
     default:
         return false;
+    }
+}
+
+size_t wire_control_len(enum record_type type)
+{
+    switch (type) {
+    case RECORD_PROBE:
+    case RECORD_PROBE_ANSWER:
+    case RECORD_ECHO:
+    case RECORD_ECHO_ANSWER:
+        return WIRE_TOKEN_LEN;
+    case RECORD_PATH_REPORT:
+        return WIRE_PATH_REPORT_LEN;
+    default:
+        return 0;
     }
 }
 

@@ -215,6 +215,11 @@ static void on_event(void *ctx, enum handshake_event event, const struct shortcu
     case HANDSHAKE_PEER_DOWN:
         node->n_down++;
         break;
+    case HANDSHAKE_PATH_FOUND:
+        node->n_paths_found++;
+        break;
+    case HANDSHAKE_BLACK_HOLE:
+        break; // counted by the node itself
     case HANDSHAKE_RESOLVE:
         node->is_resolving = true;
         break;
@@ -283,6 +288,8 @@ static void run_tx(struct sim_node *node)
 static void run_rx(struct sim_node *node)
 {
     uint64_t deadline_ns = 0;
+    if (node->icmp.error)
+        rx_take_errors(&node->node->rx, 0);
     bool is_empty = node_run_rx(node->node, node->inbox.n > 0 ? 0 : -1, node->sim->now_ns, &deadline_ns);
     struct sim_thread *thread = &node->threads[NODE_RX];
 

@@ -20,6 +20,7 @@
 #include "ethercord/node.h"
 
 enum { SIM_A, SIM_B, SIM_NODES };
+enum { SIM_HEADERS_LEN = 20 + 8 }; // of the outer packet: IPv4 and UDP
 enum { SIM_FRAME_MIN = 32, SIM_DATAGRAM_CAP = 9216, SIM_NOBODY = -1 };
 
 // One direction of the network; all zero = perfect.
@@ -31,6 +32,8 @@ struct sim_link {
     bool is_blocked;
     bool is_marking; // congested: every datagram whose ECN field allows it is marked
     size_t mtu;      // largest UDP payload; longer ones: EMSGSIZE. 0 = any
+    size_t carries;  // the same, but longer ones vanish on the way
+    bool has_icmp;   // … not without a word
 };
 
 struct sim_datagram {
@@ -105,9 +108,11 @@ struct sim_node {
     struct sim_frames to_read;    // in the TAP, for the node
     struct sim_frames written;    // by the node to the TAP: all but numbered frames
     struct sim_datagrams inbox;   // of the UDP socket
+    struct udp_error icmp;        // in its error queue; error 0 = none
     struct sim_flow flow;
     uint64_t last_arrival_ns; // of what it sent
     unsigned n_up, n_down;    // events
+    unsigned n_paths_found;
     unsigned n_conflicts;
 };
 
@@ -181,6 +186,8 @@ void sim_feed_flow(struct sim_node *node);
 struct addr sim_addr(unsigned last_byte, uint16_t port); // 192.0.2.last_byte
 void sim_udp_open(struct sim_node *node);
 void sim_deliver(struct sim *sim);
+// An ICMP message for the node says that what goes to `remote` may have `mtu` bytes at the most.
+void sim_icmp(struct sim_node *node, const struct addr *remote, uint32_t mtu);
 // Puts a copy on the wire, past loss and filter; arrives at once.
 void sim_inject(struct sim *sim, const struct sim_datagram *datagram, const struct addr *from, const struct addr *to);
 // Lets one of the datagrams that were held back go; `i` counts from the oldest that is left.

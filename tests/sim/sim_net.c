@@ -222,6 +222,11 @@ static int send_one(struct sim_node *node, const struct udp_train *from, size_t 
         sim_check_seal(sim, datagram);
     if (sim->is_recording)
         push(&sim->recorded, copy_of(datagram));
+    if (sim->links[node->id].carries && len > sim->links[node->id].carries) {
+        if (sim->links[node->id].has_icmp)
+            sim_icmp(node, &datagram->to, (uint32_t)sim->links[node->id].carries + SIM_HEADERS_LEN);
+        return 0;
+    }
     transmit(sim, datagram);
     return 0;
 }
@@ -299,9 +304,19 @@ static int recv_batch(struct udp *udp, struct udp_train *trains, int n)
 
 static int next_error(struct udp *udp, struct udp_error *error)
 {
-    (void)udp;
-    (void)error;
-    return 0;
+    struct sim_node *node = udp->impl;
+
+    if (node->icmp.error == 0)
+        return 0;
+    *error = node->icmp;
+    node->icmp.error = 0;
+    return 1;
+}
+
+void sim_icmp(struct sim_node *node, const struct addr *remote, uint32_t mtu)
+{
+    node->icmp = (struct udp_error){.error = EMSGSIZE, .mtu = mtu, .remote = *remote};
+    sim_wake(node, NODE_RX);
 }
 
 void sim_udp_open(struct sim_node *node)

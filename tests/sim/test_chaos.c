@@ -20,7 +20,8 @@ static void new_weather(struct sim *sim)
                                            .busy = (double)sim_below(sim, 5) / 10,
                                            .delay_ms = (unsigned)sim_below(sim, 50),
                                            .reorder_ms = (unsigned)sim_below(sim, 2) * (unsigned)sim_below(sim, 100),
-                                           .is_blocked = sim_chance(sim, 0.1)};
+                                           .is_blocked = sim_chance(sim, 0.1),
+                                           .carries = PATH_MTU_MIN - SIM_HEADERS_LEN + sim_below(sim, 1000)};
 }
 
 static void restart_one(struct sim *sim)
@@ -68,8 +69,10 @@ static void chaos(struct sim *sim)
 
     sim->is_recording = true;
     sim->slow_us = (unsigned)sim_below(sim, 3) * 3000;
-    for (int id = 0; id < SIM_NODES; id++)
+    for (int id = 0; id < SIM_NODES; id++) {
         sim->nodes[id].config.self.tap_mtu = 9000;
+        sim->nodes[id].config.peer.path_mtu = sim_chance(sim, 0.8) ? 0 : 1420;
+    }
     new_weather(sim);
     sim_start(sim);
     set_rekey(sim, 500 * NS_PER_MS + sim_below(sim, 20 * NS_PER_S));

@@ -15,8 +15,6 @@
 #include "ethercord/frame.h"
 #include "sim.h"
 
-enum { IPV4_UDP_LEN = 28 };
-
 static void set_sizes(struct sim *sim, uint16_t path_mtu, uint16_t tap_mtu)
 {
     for (int id = 0; id < SIM_NODES; id++) {
@@ -45,7 +43,7 @@ static void every_size(struct sim *sim)
     uint16_t path_mtu = path_mtus[sim->seed % 5];
 
     set_sizes(sim, path_mtu, 9000);
-    sim_link(sim, (struct sim_link){.delay_ms = 2, .mtu = path_mtu - IPV4_UDP_LEN, .busy = sim->seed & 1 ? 0.5 : 0});
+    sim_link(sim, (struct sim_link){.delay_ms = 2, .mtu = path_mtu - SIM_HEADERS_LEN, .busy = sim->seed & 1 ? 0.5 : 0});
     start_up(sim);
     for (size_t len = SIM_FRAME_MIN; len <= 9018; len += 1 + sim_below(sim, 7)) {
         sim_send_frame(sim, SIM_A, len);

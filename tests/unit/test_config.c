@@ -53,7 +53,7 @@ enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 10
 #define CIDRS "expected up to 8 addresses of hosts, with commas between them, as 10.9.0.1/24, fd00:9::1/64\n"
 #define ENDPOINT_FORM "Endpoint: expected name:port, address:port or [IPv6 address]:port, port 1 to 65535 (without one: 36160)\n"
 #define KEEPALIVE_FORM "PersistentKeepalive: expected seconds, 1 to 65535, or off\n"
-#define PATH_MTU_FORM "PathMTU: expected a number, 576 to 9216\n"
+#define PATH_MTU_FORM "PathMTU: expected a number, 576 to 9216, or auto\n"
 #define SECTIONS "expected [Node], [Tap], [Shortcut] or [Peer NAME]\n"
 #define PEER_NAME_FORM "the peer's name is no name; expected 1 to 31 letters, digits, dots, dashes and underscores\n"
 
@@ -264,6 +264,10 @@ static const struct text_row rows[] = {
     GOOD_IN_PEER("PathMTU = 576"),
     GOOD_IN_PEER("PathMTU = 9216"),
     IN_PEER("PathMTU = 9217", PATH_MTU_FORM),
+    IN_PEER("PathMTU = 0", PATH_MTU_FORM),
+    GOOD_IN_PEER("PathMTU = auto"),
+    GOOD_IN_PEER("PathMTU = Auto"),
+    IN_PEER("PathMTU = automatic", PATH_MTU_FORM),
 };
 
 static char folder[] = "/tmp/ethercord-config-XXXXXX";
@@ -370,7 +374,7 @@ static void test_defaults(void **state)
     assert_false(config.peer.has_psk || config.peer.has_endpoint);
     assert_string_equal(config.peer.name, "peer");
     assert_int_equal(config.peer.persistent_keepalive_s, 0);
-    assert_int_equal(config.peer.path_mtu, 1420);
+    assert_int_equal(config.peer.path_mtu, 0); // to be found
     assert_true(parse(NODE SHORTCUT));
     assert_false(config.peer.is_present);
     config_deinit(&config);
@@ -703,7 +707,7 @@ static void check_result(bool is_good, const char *text)
     if (errors.n_errors > 0)
         fail_msg("good with errors:\n%s", text);
     assert_in_range(config.tap.mtu, TAP_MTU_MIN, TAP_MTU_MAX);
-    assert_in_range(config.peer.path_mtu, PATH_MTU_MIN, PATH_MTU_MAX);
+    assert_true(config.peer.path_mtu == 0 || (config.peer.path_mtu >= PATH_MTU_MIN && config.peer.path_mtu <= PATH_MTU_MAX));
     assert_in_range(config.tap.n_addresses, 0, TAP_ADDRESSES_MAX);
     assert_in_range(config.shortcut.n_addresses, 0, SHORTCUT_ADDRESSES_MAX);
     assert_true(config.peer.is_present || config.shortcut.n_addresses > 0);
@@ -811,7 +815,9 @@ static void test_help_names_all_keys(void **state)
     assert_non_null(strstr(text, "\n  TapOffload "));
     assert_non_null(strstr(text, "\n  UdpOffload "));
     assert_non_null(strstr(text, "\n[Peer NAME]\n  PublicKey "));
-    assert_non_null(strstr(text, "PathMTU              largest IP packet that passes to the peer (default 1420)\n"));
+    assert_non_null(strstr(
+        text,
+        "PathMTU              largest IP packet that passes to the peer; auto: find it, and notice when it changes (default auto)\n"));
     free(text);
 }
 

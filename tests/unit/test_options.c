@@ -163,7 +163,7 @@ static void test_check_prints_a_summary(void **state)
              "%s: OK\n  instance    b\n  public key  3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=\n  listens     UDP port 36160\n"
              "  ciphers     chacha20-poly1305\n  TAP         cord0, MTU 1500, bridge br0\n"
              "  peer        a, public key KVPpfcoSKfl8YAvsLBf+6qs1zkvt9msdQvFqRJ3FwF8=\n"
-             "              endpoint [2001:db8::1]:36160, path MTU 1420\n",
+             "              endpoint [2001:db8::1]:36160, path MTU to be found\n",
              path);
     assert_string_equal(output, expected);
     put_file(path, "[Nod]\n");

@@ -306,7 +306,7 @@ static void test_echo_answers(void **state)
     uint8_t id[WIRE_TOKEN_LEN], wrong[WIRE_TOKEN_LEN];
 
     handshake(a);
-    memcpy(id, a->control.token, sizeof id);
+    memcpy(id, a->control.body, sizeof id);
     memcpy(wrong, id, sizeof wrong);
     wrong[7] ^= 1;
     advance(wire, 30 * MS);
@@ -335,8 +335,9 @@ static void moved(struct end *end, const struct endpoint *from, uint64_t bytes)
 static void probe_answered(struct end *end, const uint8_t token[static WIRE_TOKEN_LEN])
 {
     struct peer_acts acts = {0};
+    struct peer_input input = input_of(end);
 
-    peer_probe_answered(&end->peer, token, &acts);
+    peer_probe_answered(&end->peer, token, &input, &acts);
     execute(end, &acts);
 }
 
@@ -405,7 +406,7 @@ static void test_probe_tokens(void **state)
 
     handshake(&wire->a);
     moved(b, &there, 1500);
-    memcpy(token, b->control.token, sizeof token);
+    memcpy(token, b->control.body, sizeof token);
     remember(b);
     for (size_t bit = 0; bit < 8 * sizeof token; bit++) {
         memcpy(wrong, token, sizeof token);
@@ -416,7 +417,7 @@ static void test_probe_tokens(void **state)
     check_unchanged(b);
 
     moved(b, &farther, 1500); // each place has a token of its own
-    memcpy(token_farther, b->control.token, sizeof token_farther);
+    memcpy(token_farther, b->control.body, sizeof token_farther);
     check_is_probe(b, &farther);
     assert_memory_not_equal(token, token_farther, sizeof token);
     probe_answered(b, token);
@@ -441,7 +442,7 @@ static void test_back_where_it_was(void **state)
 
     handshake(&wire->a);
     moved(b, &there, 1500);
-    memcpy(token, b->control.token, sizeof token);
+    memcpy(token, b->control.body, sizeof token);
     unsigned n_probes = b->n_acts[PEER_ACT_SEND_CONTROL];
     moved(b, &wire->a.at, 1500);
     advance(wire, b->config.timing.probe_every_ns);
@@ -493,7 +494,7 @@ static void test_confirmed_from_elsewhere(void **state)
     assert_true(is_probed);
     check_is_probe(b, &there);
     uint8_t token[WIRE_TOKEN_LEN];
-    memcpy(token, b->control.token, sizeof token);
+    memcpy(token, b->control.body, sizeof token);
     execute(b, &acts);
     assert_int_equal(peer_state(&b->peer), PEER_UP); // the keypair is good all the same
     assert_false(b->peer.has_endpoint);

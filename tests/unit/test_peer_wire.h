@@ -160,6 +160,9 @@ static inline void carry_out(struct end *end, const struct peer_act *act)
     case PEER_ACT_SET_ENDPOINT:
         assert_true(end->peer.has_endpoint && endpoint_equal(&end->peer.endpoint, &act->u.endpoint));
         break;
+    case PEER_ACT_SET_PATH_MTU:
+    case PEER_ACT_PATH_FOUND:
+    case PEER_ACT_BLACK_HOLE:
     case PEER_ACT_CAME_UP:
     case PEER_ACT_WENT_DOWN:
     case PEER_ACT_RESOLVE:
@@ -364,6 +367,7 @@ static inline void init_end(struct wire *wire, struct end *end, uint8_t number, 
     end->self.ciphers = ciphers_available();
     end->self.tap_mtu = (uint16_t)(1500 + number);
     cookie_checker_init(&end->checker, end->self.static_public);
+    end->config.path_mtu = 1420; // no probes of its size: test_pmtu.c, and the simulator
     timing_default(&end->config.timing);
     session_limits_default(&end->config.limits);
     memset(end->config.psk, 7, sizeof end->config.psk);

@@ -28,7 +28,8 @@
     "\"carrier_mode\":\"peer-up\",\"carrier\":false},\"shortcut\":{\"addresses\":[\"10.9.0.251/24\",\"fd00:9::251/64\"],\"mac_address\":"  \
     "\"5e:c4:58:d5:86:a0\",\"answer\":\"peer-up\",\"conflicts\":2},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B                \
     "\",\"state\":\"up\",\"reason\":\"handshake completed\",\"since_s\":90,\"endpoint\":\"192.0.2.1:36160\",\"cipher\":\"aes-256-gcm\","   \
-    "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"path_mtu\":1420,\"far_tap_mtu\":1400,\"tx_frames\":12,\"rx_frames\":3,\"tx_bytes\":"   \
+    "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"path_mtu\":1420,\"path_mtu_state\":\"found\",\"far_tap_mtu\":1400,\"tx_frames\":12,"   \
+    "\"rx_frames\":3,\"tx_bytes\":"                                                                                                        \
     "1234567,\"rx_bytes\":"                                                                                                                \
     "999,\"clock_behind_s\":3600}],\"drops\":{\"replayed\":12,\"no_session\":0,\"brand_new\":1},\"counters\":{\"tx_frames\":12}}"
 #define OUT_FULL                                                                                                                           \
@@ -42,7 +43,7 @@
     "    public key  " KEY_B "\n"                                                                                                          \
     "    endpoint    192.0.2.1:36160\n"                                                                                                    \
     "    session     aes-256-gcm, last handshake 30 s ago\n"                                                                               \
-    "    path        MTU 1420, round trip 0.31 ms, MTU of the far TAP 1400\n"                                                              \
+    "    path        MTU 1420 (found), round trip 0.31 ms, MTU of the far TAP 1400\n"                                                      \
     "    clock       the peer's clock went back by 60 min 0 s; its handshakes are refused until it is right again\n"                       \
     "    sent        12 frames, 1.2 MB\n"                                                                                                  \
     "    received    3 frames, 999 B\n"                                                                                                    \

@@ -265,7 +265,9 @@ static const struct record_case record_cases[] = {
     ONE(RECORD_ECHO_ANSWER, 0, 8, 0, 0, 0, true),
     ONE(RECORD_ECHO_ANSWER, 0, 9, 0, 0, 0, false),
     ONE(RECORD_ECHO_ANSWER, 0, 8, 0, 0, 1, false),
-    ONE(RECORD_PATH_REPORT, 0, 0, 0, 0, 0, true),
+    ONE(RECORD_PATH_REPORT, 0, 0, 0, 0, 0, false),
+    ONE(RECORD_PATH_REPORT, 0, 1, 0, 0, 0, false),
+    ONE(RECORD_PATH_REPORT, 0, 2, 0, 0, 0, true),
     ONE(RECORD_PATH_REPORT, 0, 333, 0, 0, 0, true),
     ONE(RECORD_PATH_REPORT, 1, 8, 0, 0, 0, false),
     ONE(RECORD_GOODBYE, 0, 0, 0, 0, 0, true),
@@ -454,6 +456,7 @@ static struct record random_record(uint64_t *seed, bool is_alone)
         break;
     case 4:
         record.type = RECORD_PATH_REPORT;
+        record.len = (uint16_t)(record.len + WIRE_PATH_REPORT_LEN);
         break;
     case 6:
         record = (struct record){.type = RECORD_SEGMENT, .len = 90, .size = 60, .index = (uint8_t)(next_random(seed) % 63), .extra = 54};

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/*
+ * peer_path: the peer's path MTU: what was heard goes to pmtu.h, and what it wants becomes acts.
+ *
+ * With each probe goes an echo, which is small: so the loss of the one can be told from the loss of the path.
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "peer_private.h"
+
+enum { IPV4_UDP_LEN = 20 + 8, IPV6_UDP_LEN = 40 + 8 };
+
+void peer_path_restart(struct peer *peer)
+{
+    pmtu_restart(&peer->pmtu, peer->endpoint.remote.family);
+}
+
+static void forget_sent(const struct peer_input *input)
+{
+    atomic_store_explicit(&input->activity->largest_sent, 0, memory_order_relaxed);
+}
+
+static uint32_t largest_sent(const struct peer_input *input)
+{
+    return atomic_load_explicit(&input->activity->largest_sent, memory_order_relaxed);
+}
+
+static void send_probe(struct peer *peer, uint16_t size, const struct peer_input *input, struct peer_acts *acts)
+{
+    peer_act_control(acts, RECORD_PROBE, peer->pmtu.token);
+    acts->at[acts->n - 1].u.control.size = size;
+    peer_send_echo(peer, input, acts);
+}
+
+static void tell_news(struct peer *peer, const struct peer_input *input, uint16_t size_before, struct peer_acts *acts)
+{
+    switch (pmtu_take_news(&peer->pmtu)) {
+    case PMTU_NEWS_NONE:
+        break;
+    case PMTU_NEWS_FOUND:
+        peer_act_add(acts, PEER_ACT_PATH_FOUND)->u.path_mtu = peer->pmtu.size;
+        break;
+    case PMTU_NEWS_BLACK_HOLE:
+        peer_act_add(acts, PEER_ACT_BLACK_HOLE)->u.path_mtu = size_before;
+        forget_sent(input);
+        break;
+    }
+}
+
+uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    struct pmtu_result result = {.deadline_ns = UINT64_MAX};
+    uint16_t size_before = peer->pmtu.size;
+
+    if (peer->current.is_used && peer->is_up && peer->has_endpoint) {
+        const struct pmtu_view view = {
+            .now_ns = input->now_ns,
+            .received_ns = activity_last(&input->activity->received_ns),
+            .rtt_ns = peer->rtt_ns,
+            .largest_sent = largest_sent(input),
+            .random = input->random,
+        };
+        result = pmtu_tick(&peer->pmtu, &view);
+    }
+    if (peer->told_path_mtu != peer->pmtu.size) {
+        peer->told_path_mtu = peer->pmtu.size;
+        peer_act_add(acts, PEER_ACT_SET_PATH_MTU)->u.path_mtu = peer->pmtu.size;
+    }
+    if (result.probe)
+        send_probe(peer, result.probe, input, acts);
+    tell_news(peer, input, size_before, acts);
+    return result.deadline_ns;
+}
+
+void peer_path_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input)
+{
+    if (pmtu_probe_answered(&peer->pmtu, token))
+        forget_sent(input);
+}
+
+void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_input *input)
+{
+    uint32_t headers_len = peer->endpoint.remote.family == AF_INET6 ? IPV6_UDP_LEN : IPV4_UDP_LEN;
+
+    if (pmtu_reported(&peer->pmtu, largest + headers_len, largest_sent(input)))
+        forget_sent(input);
+}
+
+void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input *input)
+{
+    if (pmtu_refused(&peer->pmtu, size))
+        forget_sent(input);
+}
+
+void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t size, const struct peer_input *input)
+{
+    if (peer->has_endpoint && addr_equal(&peer->endpoint.remote, remote))
+        pmtu_hinted(&peer->pmtu, size, input->now_ns);
+}
