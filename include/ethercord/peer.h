@@ -67,8 +67,8 @@ enum peer_act_kind {
     PEER_ACT_SEND_CONTROL,   // a data message with one control record (or a keepalive), to control.to if set, else the endpoint
     PEER_ACT_SET_ENDPOINT,   // tell tx and rx
     PEER_ACT_SET_PATH_MTU,   // tell tx
-    PEER_ACT_PATH_FOUND,     // its MTU is known
-    PEER_ACT_BLACK_HOLE,     // packets of path_mtu bytes vanish on the way to the peer
+    PEER_ACT_PATH_FOUND,     // pmtu.size is its MTU
+    PEER_ACT_BLACK_HOLE,     // packets of pmtu.vanished bytes vanish on the way to the peer
     PEER_ACT_CAME_UP,
     PEER_ACT_WENT_DOWN,
     PEER_ACT_RESOLVE // look the endpoint's name up again

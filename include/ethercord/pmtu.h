@@ -15,8 +15,9 @@
  *                                                probes between what passed and what did not (5.3.1, 5.3.2)
  *   FOUND      the same                          one byte more is tried again, after half a minute first, then less and less often (5.3.3)
  *
- * In both, large datagrams that go out and are not seen by the peer (it reports what arrives) are a suspicion: then the size in use is
- * probed, and if that fails the path has a black hole, and the search begins again from the base (4.3).
+ * In both, large datagrams that go out and are not seen by the peer (it reports what arrives) are a suspicion, and so is ICMP that names a
+ * smaller size. Then that or the base is used at once, for being wrong costs little, while the size that was in use is probed: if it passes
+ * it is used again, and if it does not the path has a black hole, and the search begins again from the base (4.3).
  */
 #ifndef ETHERCORD_PMTU_H
 #define ETHERCORD_PMTU_H
@@ -35,9 +36,9 @@ enum {
 };
 #define PMTU_WAIT_NS (200 * NS_PER_MS)    // for an answer, and twice the round trip
 #define PMTU_WAIT_BLIND_NS NS_PER_S       // … while that is not known
-#define PMTU_SUSPECT_NS (400 * NS_PER_MS) // without a report on large datagrams, and twice the round trip
+#define PMTU_SUSPECT_NS (200 * NS_PER_MS) // without a report on large datagrams, and twice the round trip
 #define PMTU_HINT_EVERY_NS NS_PER_S       // hints that begin a check of the size in use
-#define PMTU_LOOK_NS (200 * NS_PER_MS)    // whether large datagrams go out, while they do
+#define PMTU_LOOK_NS (100 * NS_PER_MS)    // whether large datagrams go out, while they do
 #define PMTU_BUSY_NS NS_PER_S             // … and for so long after the last
 #define PMTU_RAISE_FIRST_NS (30 * NS_PER_S)
 #define PMTU_RAISE_MAX_NS (600 * NS_PER_S) // RFC 8899 5.1.1
@@ -55,7 +56,7 @@ struct pmtu {
     bool has_tried_top;
 
     uint16_t probe; // size that is being tried; 0 = none
-    bool is_check;  // it is the size in use, under suspicion
+    bool is_check;  // it is the size that was in use, under suspicion
     bool is_hinted; // the size came from a hint
     bool wants_check;
     uint8_t token[WIRE_TOKEN_LEN];
@@ -68,7 +69,8 @@ struct pmtu {
     uint64_t checked_ns; // when a hint last began a check
     uint64_t raise_ns;
     uint64_t raise_wait_ns;
-    uint16_t told; // last size that was news
+    uint16_t vanished; // the size of the last black hole
+    uint16_t told;     // last size that was news
     enum pmtu_news news;
 };
 

@@ -65,6 +65,8 @@ struct rx {
 
     size_t largest;       // data message accepted since the last report to the peer, bytes
     uint64_t reported_ns; // when that was
+    uint32_t too_big_mtu; // of the last hint to main
+    uint64_t too_big_ns;
 
     struct reassembly *reassembly;
     struct pool pool;
@@ -89,7 +91,7 @@ void rx_deinit(struct rx *rx);
 // run may be open that goes on there.
 bool rx_run(struct rx *rx, int which, uint64_t now_ns);
 // Empties the error queue of udp[which]. What it says are hints; no datagram is lost by it.
-void rx_take_errors(struct rx *rx, int which);
+void rx_take_errors(struct rx *rx, int which, uint64_t now_ns);
 // Carries out main's orders.
 void rx_take_orders(struct rx *rx, uint64_t now_ns);
 // What is due by time (a run that is open, reassembly, announcements); returns the next deadline, or 0.

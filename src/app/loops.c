@@ -183,7 +183,7 @@ static void on_udp_readable(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status < 0) {
-        rx_take_errors(&loop->node->rx, which);
+        rx_take_errors(&loop->node->rx, which, now_boot_ns());
         uv_poll_start(poll, UV_READABLE, on_udp_readable);
     }
     rx_turn(loop, which);

@@ -89,9 +89,8 @@ static void log_path(struct worker *worker, bool is_found)
         log_info("path MTU to peer %s: %u bytes", peer->config.name, peer->pmtu.size);
     else
         log_limited(&worker->path_limit, now_boot_ns(), LOG_LEVEL_WARNING,
-                    "the path to peer %s does not carry the packets any more that it did, and nobody says so: going on with %u bytes while "
-                    "the largest that passes is looked for",
-                    peer->config.name, peer->pmtu.size);
+                    "packets of %u bytes do not reach peer %s any more: going on with %u while the largest that passes is looked for",
+                    peer->pmtu.vanished, peer->config.name, peer->pmtu.size);
 }
 
 static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)

@@ -27,7 +27,8 @@
 #include "rx_private.h"
 
 #define MOVED_EVERY_NS (20 * NS_PER_MS)
-#define PATH_REPORT_EVERY_NS (200 * NS_PER_MS)
+#define PATH_REPORT_EVERY_NS (100 * NS_PER_MS)
+#define TOO_BIG_EVERY_NS (10 * NS_PER_MS) // hints to main: one is as good as a thousand
 enum {
     ERRORS_BUDGET = 64,              // entries of the error queue at a time
     REPORTED_MIN = PATH_MTU_MIN - 28 // what is shorter passes everywhere
@@ -363,7 +364,7 @@ static uint64_t report_path(struct rx *rx, uint64_t now_ns)
     return 0;
 }
 
-void rx_take_errors(struct rx *rx, int which)
+void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
 {
     struct udp *udp = &rx->udp[which];
     struct udp_error error;
@@ -372,8 +373,11 @@ void rx_take_errors(struct rx *rx, int which)
     for (int i = 0; i < ERRORS_BUDGET && udp->ops->next_error(udp, &error) == 1; i++) {
         count_traffic(rx->counters, COUNT_ICMP_ERRORS, error.is_local ? 0 : 1);
         log_debug("underlay error for %s: %s", addr_format(&error.remote, text), strerror(error.error));
-        if (error.mtu > 0)
-            hint(rx, &(struct report){.kind = REPORT_TOO_BIG, .n_bytes = error.mtu, .endpoint.remote = error.remote}, NULL, 0);
+        if (error.mtu == 0 || (error.mtu == rx->too_big_mtu && age_ns(now_ns, rx->too_big_ns) < TOO_BIG_EVERY_NS))
+            continue;
+        rx->too_big_mtu = error.mtu;
+        rx->too_big_ns = now_ns;
+        hint(rx, &(struct report){.kind = REPORT_TOO_BIG, .n_bytes = error.mtu, .endpoint.remote = error.remote}, NULL, 0);
     }
 }
 

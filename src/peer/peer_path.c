@@ -33,16 +33,16 @@ static void send_probe(struct peer *peer, uint16_t size, const struct peer_input
     peer_send_echo(peer, input, acts);
 }
 
-static void tell_news(struct peer *peer, const struct peer_input *input, uint16_t size_before, struct peer_acts *acts)
+static void tell_news(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
     switch (pmtu_take_news(&peer->pmtu)) {
     case PMTU_NEWS_NONE:
         break;
     case PMTU_NEWS_FOUND:
-        peer_act_add(acts, PEER_ACT_PATH_FOUND)->u.path_mtu = peer->pmtu.size;
+        peer_act_add(acts, PEER_ACT_PATH_FOUND);
         break;
     case PMTU_NEWS_BLACK_HOLE:
-        peer_act_add(acts, PEER_ACT_BLACK_HOLE)->u.path_mtu = size_before;
+        peer_act_add(acts, PEER_ACT_BLACK_HOLE);
         forget_sent(input);
         break;
     }
@@ -51,7 +51,6 @@ static void tell_news(struct peer *peer, const struct peer_input *input, uint16_
 uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
     struct pmtu_result result = {.deadline_ns = UINT64_MAX};
-    uint16_t size_before = peer->pmtu.size;
 
     if (peer->current.is_used && peer->is_up && peer->has_endpoint) {
         const struct pmtu_view view = {
@@ -69,7 +68,7 @@ uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struc
     }
     if (result.probe)
         send_probe(peer, result.probe, input, acts);
-    tell_news(peer, input, size_before, acts);
+    tell_news(peer, input, acts);
     return result.deadline_ns;
 }
 

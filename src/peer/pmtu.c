@@ -64,6 +64,8 @@ void pmtu_restart(struct pmtu *pmtu, uint16_t family)
 
 void pmtu_resume(struct pmtu *pmtu)
 {
+    if (pmtu->is_check)
+        pmtu->size = pmtu->probe;
     pmtu->probe = 0;
     pmtu->is_check = pmtu->wants_check = false;
     pmtu->suspect_ns = 0;
@@ -133,11 +135,9 @@ static void raise(struct pmtu *pmtu)
     pmtu->hint = pmtu->low;
 }
 
-// The size in use does not pass any more.
-static void fall(struct pmtu *pmtu)
+// The size that was in use does not pass any more.
+static void fall(struct pmtu *pmtu, uint16_t fallen)
 {
-    uint16_t fallen = pmtu->size;
-
     if (fallen <= pmtu->floor)
         return;
     pmtu->size = fallen > PMTU_BASE ? PMTU_BASE : pmtu->floor;
@@ -164,6 +164,8 @@ static bool passed(struct pmtu *pmtu)
         pmtu->low = pmtu->probe;
     if (pmtu->low > pmtu->size)
         pmtu->size = pmtu->low;
+    if (was_check)
+        pmtu->hint = 0; // it was wrong
     pmtu->probe = 0;
     pmtu->is_check = pmtu->wants_check = false;
     pmtu->suspect_ns = 0;
@@ -176,7 +178,8 @@ static void failed(struct pmtu *pmtu)
 
     pmtu->probe = 0;
     if (pmtu->is_check) {
-        fall(pmtu);
+        fall(pmtu, size);
+        pmtu->vanished = size;
         pmtu->news = PMTU_NEWS_BLACK_HOLE;
     } else if (pmtu->low == 0) { // not even the base
         pmtu->size = pmtu->low = pmtu->floor;
@@ -216,9 +219,15 @@ static bool is_try_due(struct pmtu *pmtu, const struct pmtu_view *view)
 
 static void begin_check(struct pmtu *pmtu, const struct random_source *random)
 {
+    bool has_hint = pmtu->hint >= PMTU_BASE && pmtu->hint < pmtu->size;
+
     try_size(pmtu, pmtu->size, random);
     pmtu->is_check = true;
     pmtu->wants_check = false;
+    if (has_hint)
+        pmtu->size = pmtu->hint;
+    else
+        pmtu->size = pmtu->size > PMTU_BASE ? PMTU_BASE : pmtu->floor;
 }
 
 static uint64_t suspicion_ns(const struct pmtu_view *view)
@@ -228,11 +237,12 @@ static uint64_t suspicion_ns(const struct pmtu_view *view)
 
 static void suspect(struct pmtu *pmtu, const struct pmtu_view *view)
 {
-    if (view->largest_sent <= pmtu->floor || pmtu->size <= pmtu->floor) {
+    if (view->largest_sent > pmtu->floor)
+        pmtu->busy_ns = view->now_ns;
+    if (view->largest_sent <= pmtu->floor || pmtu->size <= pmtu->floor || pmtu->is_check) {
         pmtu->suspect_ns = 0;
         return;
     }
-    pmtu->busy_ns = view->now_ns;
     if (pmtu->suspect_ns == 0)
         pmtu->suspect_ns = view->now_ns;
     else if (view->now_ns >= pmtu->suspect_ns + suspicion_ns(view))
@@ -293,14 +303,15 @@ bool pmtu_refused(struct pmtu *pmtu, uint32_t size)
 {
     if (pmtu->state == PMTU_FIXED)
         return false;
-    if (size <= pmtu->size) {
-        fall(pmtu);
-        lower_high(pmtu, size);
-        return true;
+    uint16_t in_use = pmtu->is_check ? pmtu->probe : pmtu->size;
+    if (size > in_use) {
+        if (size == pmtu->probe)
+            failed(pmtu);
+        return false;
     }
-    if (size == pmtu->probe)
-        failed(pmtu);
-    return false;
+    fall(pmtu, in_use);
+    lower_high(pmtu, size);
+    return true;
 }
 
 void pmtu_hinted(struct pmtu *pmtu, uint32_t size, uint64_t now_ns)

@@ -15,6 +15,8 @@
 #   shortcuts  A  10.9.0.251  fd00:9::251         B  10.9.0.252  fd00:9::252
 #   underlay   A  192.0.2.1 or 2001:db8::1        B  192.0.2.2 or 2001:db8::2      (MTU 1500)
 #
+# With router=yes there is a namespace nsR between the two, which forwards at a path MTU that path_mtu sets.
+#
 # A script sources this file, calls net_up, node_start A and node_start B, checks, and ends with plan. Output is TAP (Test Anything
 # Protocol). Names of namespaces carry the process id, so scripts may run side by side. Whatever a script leaves behind goes away with
 # it, also when it is interrupted: only processes inside its own namespaces are ended.
@@ -39,6 +41,7 @@ declare -A NODE_PID=() # A and B: process id of the daemon in the foreground
 declare -a NS_MADE=()
 FOREGROUND_PID=
 UNDERLAY=4   # IP version of the underlay
+ROUTER=no    # nsR lies between the two
 BRIDGED=yes  # cord0 is a port of br0
 INNER6=no    # hosts have IPv6
 INNER_MTU=1500
@@ -110,6 +113,7 @@ site_up() {
         enable_ipv6 "h$site" eth0
         in_ns "h$site" ip address add "fd00:9::$number/64" dev eth0 nodad
     fi
+    [[ $ROUTER == no ]] || return 0 # router_up saw to it
     in_ns "ns$site" ip link set wan0 up
     if [[ $UNDERLAY == 6 ]]; then
         enable_ipv6 "ns$site" wan0
@@ -117,6 +121,38 @@ site_up() {
     else
         in_ns "ns$site" ip address add "$(underlay_address "$site")/24" dev wan0
     fi
+}
+
+# router_up: nsR, with a0 towards A and b0 towards B, forwards between the two.
+router_up() {
+    local site device address gateway=192.0.2.254 len=32 own
+    [[ $UNDERLAY == 4 ]] || gateway=2001:db8::fe len=128
+    in_ns nsR sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+    for site in A B; do
+        device=${site,,}0 address=$(underlay_address "$site") own=$(underlay_address "$(other "$site")")
+        ip link add wan0 netns "$(ns "ns$site")" type veth peer name "$device" netns "$(ns nsR)"
+        [[ $UNDERLAY == 4 ]] || enable_ipv6 nsR "$device"
+        in_ns nsR ip link set "$device" up
+        in_ns nsR ip address add "$gateway/$len" dev "$device"
+        in_ns "ns$site" ip link set wan0 up
+        [[ $UNDERLAY == 4 ]] || enable_ipv6 "ns$site" wan0
+        in_ns "ns$site" ip address add "$address/$len" dev wan0
+        in_ns "ns$site" ip route add "$gateway/$len" dev wan0
+        in_ns "ns$site" ip route add "$own/$len" via "$gateway"
+    done
+    path_mtu 1500
+}
+
+# path_mtu N [yes|no]: what nsR forwards from now on, and whether it says so by ICMP when a packet is too large (yes).
+path_mtu() {
+    local mtu=$1 icmp=${2:-yes} len=32
+    [[ $UNDERLAY == 4 ]] || len=128
+    in_ns nsR nft "flush ruleset; add table inet silence; add chain inet silence output { type filter hook output priority 0; }"
+    if [[ $icmp == no ]]; then
+        in_ns nsR nft "add rule inet silence output icmp type destination-unreachable drop; add rule inet silence output icmpv6 type packet-too-big drop"
+    fi
+    in_ns nsR ip route replace "$(underlay_address A)/$len" dev a0 mtu "$mtu"
+    in_ns nsR ip route replace "$(underlay_address B)/$len" dev b0 mtu "$mtu"
 }
 
 # underlay_mode offload|wire|bare: how the underlay handles trains of datagrams. offload: veth as it comes, like a card that cuts and joins
@@ -128,16 +164,18 @@ underlay_mode() {
     [[ $1 != bare ]] || gro=off
     for site in A B; do
         in_ns "ns$site" ethtool -K wan0 tso "$segmentation" tx-udp-segmentation "$segmentation" gro "$gro" >/dev/null
+        [[ $ROUTER == no ]] || in_ns nsR ethtool -K "${site,,}0" tso "$segmentation" tx-udp-segmentation "$segmentation" gro "$gro" >/dev/null
     done
 }
 
-# net_up [underlay=4|6] [bridge=yes|no] [inner6=yes|no] [mtu=N] [slack=N]: builds the picture above, with fresh keys for both nodes.
+# net_up [underlay=4|6] [router=yes|no] [bridge=yes|no] [inner6=yes|no] [mtu=N] [slack=N]: builds the picture above, with fresh keys for both nodes.
 net_up() {
     local option site
-    UNDERLAY=4 BRIDGED=yes INNER6=no INNER_MTU=1500 SLACK=0
+    UNDERLAY=4 ROUTER=no BRIDGED=yes INNER6=no INNER_MTU=1500 SLACK=0
     for option in "$@"; do
         case $option in
             underlay=*) UNDERLAY=${option#*=} ;;
+            router=*) ROUTER=${option#*=} ;;
             bridge=*) BRIDGED=${option#*=} ;;
             inner6=*) INNER6=${option#*=} ;;
             mtu=*) INNER_MTU=${option#*=} ;;
@@ -146,12 +184,17 @@ net_up() {
         esac
     done
     ns_add hA nsA nsB hB || exit 1
-    ip link add wan0 netns "$(ns nsA)" type veth peer name wan0 netns "$(ns nsB)"
+    if [[ $ROUTER == yes ]]; then
+        ns_add nsR || exit 1
+        router_up
+    else
+        ip link add wan0 netns "$(ns nsA)" type veth peer name wan0 netns "$(ns nsB)"
+    fi
     ip link add eth0 netns "$(ns hA)" type veth peer name port0 netns "$(ns nsA)"
     ip link add eth0 netns "$(ns hB)" type veth peer name port0 netns "$(ns nsB)"
     site_up A 1
     site_up B 2
-    underlay_neighbours
+    [[ $ROUTER == yes ]] || underlay_neighbours
     (umask 077 && "$ETHERCORD" genpsk >"$WORK/psk")
     for site in A B; do
         (umask 077 && "$ETHERCORD" genkey >"$WORK/$site.key")

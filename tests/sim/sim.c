@@ -289,7 +289,7 @@ static void run_rx(struct sim_node *node)
 {
     uint64_t deadline_ns = 0;
     if (node->icmp.error)
-        rx_take_errors(&node->node->rx, 0);
+        rx_take_errors(&node->node->rx, 0, node->sim->now_ns);
     bool is_empty = node_run_rx(node->node, node->inbox.n > 0 ? 0 : -1, node->sim->now_ns, &deadline_ns);
     struct sim_thread *thread = &node->threads[NODE_RX];
 
