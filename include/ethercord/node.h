@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "ethercord/drop.h"
+#include "ethercord/fragment.h"
 #include "ethercord/handshake.h"
 #include "ethercord/peer.h"
 #include "ethercord/ring.h"
@@ -29,9 +30,10 @@ enum node_thread { NODE_MAIN, NODE_TX, NODE_RX, NODE_THREADS };
 struct node_config {
     struct peer_self self; // secret
     bool has_peer;
-    struct peer_config peer;         // secret
-    struct shortcut_config shortcut; // n_addresses = 0: none
-    bool is_carrier_peer_up;         // the TAP has a carrier only while the peer is up
+    struct peer_config peer;             // secret
+    struct shortcut_config shortcut;     // n_addresses = 0: none
+    struct reassembly_limits reassembly; // frame_len_max is set by the node: what the TAP can take
+    bool is_carrier_peer_up;             // the TAP has a carrier only while the peer is up
 };
 
 struct node_hooks {
@@ -62,6 +64,7 @@ struct node {
     struct handshake handshake;
     struct tx tx;
     struct rx rx;
+    void *reassembly_memory;
 };
 
 struct node_devices {
@@ -70,7 +73,8 @@ struct node_devices {
 };
 
 // Start-up only. The devices must outlive the node. The caller wipes `config` afterwards. Returns 0 or negative errno (-ENOMEM; -EPERM:
-// memory can't be locked); then node_deinit() must not be called.
+// memory can't be locked; -EINVAL: no
+// frame fits config->reassembly); then node_deinit() must not be called.
 int node_init(struct node *node, const struct node_config *config, const struct node_devices *devices, const struct node_hooks *hooks,
               uint64_t now_ns);
 // All threads must have ended.

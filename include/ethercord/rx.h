@@ -68,7 +68,7 @@ struct rx {
     uint32_t too_big_mtu; // of the last hint to main
     uint64_t too_big_ns;
 
-    struct reassembly *reassembly;
+    struct reassembly reassembly;
     struct pool pool;
     struct buf *in[RX_BATCH];
     struct udp_train trains[RX_BATCH];
@@ -83,7 +83,7 @@ struct rx {
     bool needs_tx, needs_main; // somebody has to be woken at the end of the turn
 };
 
-// Start-up only; the references are filled in by the caller before. Returns 0 or -ENOMEM.
+// Start-up only; the references are filled in, and reassembly is initialised, by the caller before. Returns 0 or -ENOMEM.
 int rx_init(struct rx *rx);
 void rx_deinit(struct rx *rx);
 

@@ -224,6 +224,7 @@ static int make_node(struct worker *worker)
     memcpy(node_config.self.static_public, config->public_key, NOISE_KEY_LEN);
     node_config.shortcut.has_tap_mac = config->tap.bridge[0] == '\0';
     node_config.shortcut.tap_mac = devices->tap_mac;
+    reassembly_limits_default(&node_config.reassembly);
     fill_peer(&node_config.peer, &config->peer);
     int error = node_init(&worker->node, &node_config, &(struct node_devices){&devices->tap, devices->udp}, &hooks, now_boot_ns());
     sodium_memzero(&node_config, sizeof node_config);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ethercord/frame.h"
 #include "messages.h"
 
 // Tuning constants: bytes of the rings. Orders and reports have room for every key many times over.
@@ -77,6 +78,22 @@ static int tx_wire(struct node *node, const struct node_config *config, struct u
     return tx->shortcut ? tx_init(tx) : -ENOMEM;
 }
 
+// What is longer than the local TAP can take need not be put together: so more of what it can take has room.
+static int reassembly_wire(struct node *node, const struct node_config *config)
+{
+    struct reassembly_limits limits = config->reassembly;
+
+    limits.frame_len_max = frame_max_len(config->self.tap_mtu, 1);
+    size_t needed = reassembly_needs(&limits);
+    if (needed == 0)
+        return -EINVAL;
+    node->reassembly_memory = calloc(1, needed); // pages that are not written to cost nothing
+    if (!node->reassembly_memory)
+        return -ENOMEM;
+    reassembly_init(&node->rx.reassembly, &limits, node->reassembly_memory);
+    return 0;
+}
+
 static int rx_wire(struct node *node, const struct node_config *config, struct udp *udp)
 {
     struct rx *rx = &node->rx;
@@ -91,9 +108,11 @@ static int rx_wire(struct node *node, const struct node_config *config, struct u
     rx->hints = &node->hints_rx;
     rx->tap_mtu = config->self.tap_mtu;
     rx->shortcut = new_shortcut(node, config, SHORTCUT_PEER);
-    rx->reassembly = calloc(1, sizeof *rx->reassembly);
     cookie_checker_init(&rx->checker, config->self.static_public);
-    return rx->shortcut && rx->reassembly ? rx_init(rx) : -ENOMEM;
+    if (!rx->shortcut)
+        return -ENOMEM;
+    int error = reassembly_wire(node, config);
+    return error ? error : rx_init(rx);
 }
 
 static void handshake_wire(struct node *node, struct udp *udp)
@@ -162,7 +181,7 @@ void node_deinit(struct node *node)
     rings_deinit(node);
     free(node->tx.shortcut);
     free(node->rx.shortcut);
-    free(node->rx.reassembly);
+    free(node->reassembly_memory);
     if (node->secrets)
         sodium_free(node->secrets); // wipes
     memset(node, 0, sizeof *node);

@@ -386,7 +386,7 @@ uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
     uint64_t path_ns = report_path(rx, now_ns);
 
     uint64_t shortcut_ns = shortcut_tick(rx->shortcut, now_ns);
-    uint64_t reassembly_ns = reassembly_expire(rx->reassembly, now_ns, rx->counters);
+    uint64_t reassembly_ns = reassembly_expire(&rx->reassembly, now_ns, rx->counters);
 
     rx_answer_peer(rx);
     if (rx->run.is_open && now_ns >= rx->run_until_ns)

@@ -133,7 +133,7 @@ void rx_take_fragment(struct rx *rx, const struct record *record, const struct r
     const struct fragment fragment = fragment_of(record, datagram);
     struct reassembled whole;
 
-    if (!reassembly_add(rx->reassembly, &fragment, now_ns, rx->counters, &whole))
+    if (!reassembly_add(&rx->reassembly, &fragment, now_ns, rx->counters, &whole))
         return;
     count_traffic(rx->counters, COUNT_RX_REASSEMBLED_FRAMES, 1);
     rx_finish_run(rx, now_ns);

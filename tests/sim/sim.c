@@ -128,6 +128,7 @@ static void node_defaults(struct sim *sim, int id)
     node->config.peer.has_endpoint_name = true;
     timing_default(&node->config.peer.timing);
     session_limits_default(&node->config.peer.limits);
+    reassembly_limits_default(&node->config.reassembly);
     make_keys(node);
     for (int i = 0; i < NODE_THREADS; i++)
         node->threads[i].due_ns = UINT64_MAX;

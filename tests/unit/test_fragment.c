@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_fragment: plans for every length, then reassembly: order, doubles, contradictions, marks, bounds of time and room; random runs.
+ * test_fragment: plans for every length, then reassembly: order, doubles, contradictions, marks, bounds of time and room; random runs;
+ * storms of pieces whose frames never get whole.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,14 +9,25 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ethercord/ecn.h"
 #include "ethercord/fragment.h"
 
-enum { INDEX = 0x01020304, PIECE = 100 };
+enum { INDEX = 0x01020304, PIECE = 100, RUNS = 32, STORM = 1000000, GUARD_BYTE = 0xa5 };
+// Around the memory that is given away. The sanitizer has guards of its own, right at its ends.
+#ifdef __SANITIZE_ADDRESS__
+static const size_t guard_len = 0;
+#else
+static const size_t guard_len = 64 * 1024;
+#endif
+#define TIMEOUT_NS (REASSEMBLY_TIMEOUT_MS_DEFAULT * UINT64_C(1000000))
 
 static struct reassembly reassembly;
+static struct reassembly_limits limits;
+static uint8_t *memory; // between its guards
+static size_t memory_len;
 static struct counters counters;
 static uint8_t frame[FRAME_MAX + 1000];
 
@@ -25,14 +37,53 @@ static uint32_t next_random(uint32_t *seed)
     return *seed >> 8;
 }
 
+static void free_memory(void)
+{
+    for (size_t i = 0; memory && i < guard_len; i++) {
+        assert_int_equal(memory[i], GUARD_BYTE);
+        assert_int_equal(memory[guard_len + memory_len + i], GUARD_BYTE);
+    }
+    free(memory);
+    memory = NULL;
+}
+
+// With these limits, from scratch.
+static void restart(void)
+{
+    free_memory();
+    memory_len = reassembly_needs(&limits);
+    assert_true(memory_len > 0 && memory_len <= limits.memory_bytes);
+    memory = malloc(memory_len + 2 * guard_len);
+    assert_non_null(memory);
+    memset(memory, GUARD_BYTE, memory_len + 2 * guard_len);
+    reassembly_init(&reassembly, &limits, memory + guard_len);
+    memset(&counters, 0, sizeof counters);
+}
+
 static int start(void **state)
 {
     (void)state;
     uint32_t seed = 7;
-    memset(&reassembly, 0, sizeof reassembly);
-    memset(&counters, 0, sizeof counters);
     for (size_t i = 0; i < sizeof frame; i++)
         frame[i] = (uint8_t)next_random(&seed);
+    reassembly_limits_default(&limits);
+    restart();
+    return 0;
+}
+
+// With room for exactly RUNS frames.
+static int start_small(void **state)
+{
+    start(state);
+    for (limits.memory_bytes = REASSEMBLY_MEMORY_MIN; reassembly_cap(&reassembly) != RUNS; limits.memory_bytes += 1024)
+        restart();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    free_memory();
     return 0;
 }
 
@@ -145,7 +196,7 @@ static void ignores_doubles(void **state)
     assert_non_null(add(piece(5, 1, 250)));
     for (uint8_t i = 0; i < 3; i++)
         assert_null(add(piece(5, i, 250))); // the frame is through already
-    (void)reassembly_expire(&reassembly, 10 * FRAGMENT_TIMEOUT_NS, &counters);
+    (void)reassembly_expire(&reassembly, 10 * TIMEOUT_NS, &counters);
     assert_int_equal(all_drops(), 0);
 }
 
@@ -173,7 +224,7 @@ static void a_contradiction_ends_the_run(void **state)
         assert_null(add(bad[i]));
         assert_int_equal(drops(DROP_BAD_FRAGMENT), i + 1);
     }
-    (void)reassembly_expire(&reassembly, 10 * FRAGMENT_TIMEOUT_NS, &counters);
+    (void)reassembly_expire(&reassembly, 10 * TIMEOUT_NS, &counters);
     assert_int_equal(all_drops(), 7);
 }
 
@@ -315,22 +366,22 @@ static void gives_up_after_the_timeout(void **state)
     (void)state;
     size_t len = 0;
     assert_null(add_at(piece(0, 0, 150), 100, &len));
-    assert_null(add_at(piece(10, 0, 150), 50 + FRAGMENT_TIMEOUT_NS, &len));
-    assert_int_equal(reassembly_expire(&reassembly, 99 + FRAGMENT_TIMEOUT_NS, &counters), 100 + FRAGMENT_TIMEOUT_NS);
+    assert_null(add_at(piece(10, 0, 150), 50 + TIMEOUT_NS, &len));
+    assert_int_equal(reassembly_expire(&reassembly, 99 + TIMEOUT_NS, &counters), 100 + TIMEOUT_NS);
     assert_int_equal(all_drops(), 0);
-    assert_int_equal(reassembly_expire(&reassembly, 100 + FRAGMENT_TIMEOUT_NS, &counters), 50 + 2 * FRAGMENT_TIMEOUT_NS);
+    assert_int_equal(reassembly_expire(&reassembly, 100 + TIMEOUT_NS, &counters), 50 + 2 * TIMEOUT_NS);
     assert_int_equal(drops(DROP_FRAGMENT_TIMEOUT), 1);
     // Too late, and nothing new either.
-    assert_null(add_at(piece(0, 1, 150), 101 + FRAGMENT_TIMEOUT_NS, &len));
-    assert_int_equal(reassembly_expire(&reassembly, 102 + FRAGMENT_TIMEOUT_NS, &counters), 50 + 2 * FRAGMENT_TIMEOUT_NS);
+    assert_null(add_at(piece(0, 1, 150), 101 + TIMEOUT_NS, &len));
+    assert_int_equal(reassembly_expire(&reassembly, 102 + TIMEOUT_NS, &counters), 50 + 2 * TIMEOUT_NS);
     // In time by one nanosecond.
-    assert_non_null(add_at(piece(10, 1, 150), 49 + 2 * FRAGMENT_TIMEOUT_NS, &len));
+    assert_non_null(add_at(piece(10, 1, 150), 49 + 2 * TIMEOUT_NS, &len));
     // Without a call of expire in between.
-    assert_null(add_at(piece(20, 0, 150), 60 + 2 * FRAGMENT_TIMEOUT_NS, &len));
-    assert_null(add_at(piece(20, 1, 150), 60 + 3 * FRAGMENT_TIMEOUT_NS, &len));
+    assert_null(add_at(piece(20, 0, 150), 60 + 2 * TIMEOUT_NS, &len));
+    assert_null(add_at(piece(20, 1, 150), 60 + 3 * TIMEOUT_NS, &len));
     assert_int_equal(drops(DROP_FRAGMENT_TIMEOUT), 2);
     assert_int_equal(all_drops(), 2);
-    assert_int_equal(reassembly_expire(&reassembly, 60 + 4 * FRAGMENT_TIMEOUT_NS, &counters), 0);
+    assert_int_equal(reassembly_expire(&reassembly, 60 + 4 * TIMEOUT_NS, &counters), 0);
 }
 
 static void the_oldest_makes_room(void **state)
@@ -338,7 +389,7 @@ static void the_oldest_makes_room(void **state)
     (void)state;
     size_t len = 0;
     // Two by two at the same time, so that the lower counter decides.
-    for (unsigned i = 0; i < FRAGMENT_RUNS; i++)
+    for (unsigned i = 0; i < RUNS; i++)
         assert_null(add_at(piece(10 * (i ^ 1), 0, 150), 1 + i / 2, &len));
     assert_int_equal(all_drops(), 0);
     assert_null(add_at(piece(5000, 0, 150), 100, &len));
@@ -349,7 +400,7 @@ static void the_oldest_makes_room(void **state)
     assert_null(add_at(piece(6000, 0, 150), 100, &len)); // in the place that became free
     assert_int_equal(all_drops(), 1);
     assert_non_null(add_at(piece(5000, 1, 150), 100, &len));
-    for (unsigned i = 2; i < FRAGMENT_RUNS; i++)
+    for (unsigned i = 2; i < RUNS; i++)
         assert_non_null(add_at(piece(10 * i, 1, 150), 100, &len));
     assert_int_equal(all_drops(), 1);
 }
@@ -358,16 +409,255 @@ static void the_oldest_makes_room(void **state)
 static void a_storm_is_counted_exactly(void **state)
 {
     (void)state;
+    enum { N = 200000 };
     size_t len = 0;
-    enum { STORM = 200000 };
-    for (uint64_t i = 0; i < STORM; i++)
+    for (uint64_t i = 0; i < N; i++)
         assert_null(add_at(piece(i * 64, (uint8_t)(i % 3), 250), 1 + i * 1000, &len));
-    assert_int_equal(drops(DROP_FRAGMENT_NO_ROOM), STORM - FRAGMENT_RUNS);
+    assert_int_equal(drops(DROP_FRAGMENT_NO_ROOM), N - RUNS);
     assert_int_equal(reassembly_expire(&reassembly, UINT64_MAX / 2, &counters), 0);
-    assert_int_equal(drops(DROP_FRAGMENT_TIMEOUT), FRAGMENT_RUNS);
-    assert_int_equal(all_drops(), STORM);
+    assert_int_equal(drops(DROP_FRAGMENT_TIMEOUT), RUNS);
+    assert_int_equal(all_drops(), N);
     assert_null(add_at(piece(1, 0, 150), UINT64_MAX / 2, &len));
     assert_non_null(add_at(piece(1, 1, 150), UINT64_MAX / 2, &len));
+}
+
+// The memory is kept to, and divided as far as it goes.
+static void keeps_to_its_memory(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {598, 1522, 4000, FRAME_MAX};
+    for (size_t l = 0; l < sizeof lens / sizeof lens[0]; l++) {
+        limits.frame_len_max = lens[l];
+        for (limits.memory_bytes = REASSEMBLY_MEMORY_MIN; limits.memory_bytes < 3U * 1024 * 1024; limits.memory_bytes += 100 * 1024 + 7) {
+            restart();
+            assert_int_equal(reassembly_unfinished(&reassembly), 0);
+            size_t for_frames = reassembly_bytes(&reassembly, reassembly_cap(&reassembly));
+            assert_true(for_frames <= memory_len && memory_len >= limits.memory_bytes * 97 / 100 - lens[l]);
+            assert_true(for_frames >= reassembly_cap(&reassembly) * lens[l] && reassembly_cap(&reassembly) >= 7);
+        }
+    }
+    limits.memory_bytes = 0;
+    assert_int_equal(reassembly_needs(&limits), 0);
+    limits.memory_bytes = REASSEMBLY_MEMORY_MIN / 2;
+    assert_int_equal(reassembly_needs(&limits), 0);
+    limits.memory_bytes = REASSEMBLY_MEMORY_MAX;
+    limits.frame_len_max = 598;
+    restart();
+    assert_true(reassembly_cap(&reassembly) > 80000);
+}
+
+// What the documentation says.
+static void holds_so_many_frames(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t memory_bytes;
+        uint16_t mtu;
+        uint32_t n;
+    } rows[] = {
+        {REASSEMBLY_MEMORY_DEFAULT, 1500, 618},
+        {REASSEMBLY_MEMORY_DEFAULT, 9000, 108},
+        {REASSEMBLY_MEMORY_MIN, 1500, 41},
+        {REASSEMBLY_MEMORY_MIN, 9000, 7},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        limits.memory_bytes = rows[i].memory_bytes;
+        limits.frame_len_max = frame_max_len(rows[i].mtu, 1);
+        restart();
+        assert_int_equal(reassembly_cap(&reassembly), rows[i].n);
+    }
+}
+
+// A frame that the TAP has no room for ends with the piece that shows it, and takes no place of another.
+static void too_long_for_the_tap_counts_once(void **state)
+{
+    (void)state;
+    limits.frame_len_max = 349;
+    restart();
+    for (uint64_t i = 0; i < 4; i++) { // whichever piece comes first: the last one tells more than the others
+        uint64_t first = 10 * i;
+        for (uint8_t k = 0; k < 4; k++)
+            assert_null(add(piece(first, (uint8_t)((k + i) % 4), 350)));
+        assert_int_equal(drops(DROP_EXCEEDS_TAP_MTU), i + 1);
+        for (uint8_t index = 0; index < 4; index++)
+            assert_null(add(piece(first, index, 350)));
+        assert_int_equal(reassembly_unfinished(&reassembly), 0);
+    }
+    assert_int_equal(all_drops(), 4);
+    for (uint8_t index = 0; index < 4; index++)
+        assert_int_equal(add(piece(100, index, 349)) != NULL, index == 3);
+    for (uint64_t i = 0; i < reassembly_cap(&reassembly); i++)
+        assert_null(add(piece(1000 + 10 * i, 0, 300)));
+    for (uint8_t index = 0; index < 5; index++)
+        assert_null(add(piece(UINT64_C(1) << 40, index, 450))); // none of its pieces fits
+    assert_int_equal(drops(DROP_EXCEEDS_TAP_MTU), 5);
+    assert_int_equal(all_drops(), 5);
+    assert_int_equal(reassembly_unfinished(&reassembly), reassembly_cap(&reassembly));
+}
+
+static void keeps_to_its_timeout(void **state)
+{
+    (void)state;
+    size_t len = 0;
+    limits.timeout_ns = 10 * 1000000;
+    restart();
+    assert_null(add_at(piece(0, 0, 150), 1000, &len));
+    assert_int_equal(reassembly_expire(&reassembly, 1000, &counters), 10001000);
+    assert_int_equal(reassembly_unfinished(&reassembly), 1);
+    assert_int_equal(reassembly_expire(&reassembly, 10001000, &counters), 0);
+    assert_int_equal(reassembly_unfinished(&reassembly), 0);
+    assert_int_equal(drops(DROP_FRAGMENT_TIMEOUT), 1);
+}
+
+/* ---- storms ---- */
+
+static uint64_t storm_ns; // time of a storm, which goes on
+static uint64_t storm_counter;
+
+static void rain(struct fragment fragment)
+{
+    size_t len = 0;
+    assert_null(add_at(fragment, storm_ns, &len));
+}
+
+static void assert_one_gets_through(void)
+{
+    uint64_t before = all_drops();
+    size_t len = 0;
+    assert_null(add_at(piece(storm_counter, 0, 250), storm_ns, &len));
+    assert_null(add_at(piece(storm_counter, 1, 250), storm_ns, &len));
+    const uint8_t *whole = add_at(piece(storm_counter, 2, 250), storm_ns, &len);
+    assert_non_null(whole);
+    assert_int_equal(len, 250);
+    assert_memory_equal(whole, frame, len);
+    assert_true(all_drops() - before <= 1); // the one whose place or whose time it was
+    storm_counter += 3;
+}
+
+// A good frame comes through right after it, and when all of it is forgotten. By then each of `n` frames has been counted, once.
+static void assert_storm_passes(uint64_t n)
+{
+    uint32_t unfinished = reassembly_unfinished(&reassembly);
+    assert_true(unfinished <= reassembly_cap(&reassembly));
+    assert_true(reassembly_bytes(&reassembly, unfinished) <= limits.memory_bytes);
+    assert_int_equal(all_drops(), n - unfinished);
+    assert_one_gets_through();
+    storm_ns += limits.timeout_ns;
+    assert_int_equal(reassembly_expire(&reassembly, storm_ns, &counters), 0);
+    assert_int_equal(reassembly_unfinished(&reassembly), 0);
+    assert_int_equal(all_drops(), n);
+    assert_one_gets_through();
+    assert_int_equal(all_drops(), n);
+}
+
+// One piece of each of STORM frames.
+static void storm_of(uint8_t index, uint64_t interval_ns)
+{
+    restart();
+    storm_ns = 1, storm_counter = 0;
+    for (uint64_t i = 0; i < STORM; i++, storm_counter += 3, storm_ns += interval_ns)
+        rain(piece(storm_counter, index, 250));
+    assert_int_equal(drops(DROP_FRAGMENT_NO_ROOM) + drops(DROP_FRAGMENT_TIMEOUT), all_drops());
+    assert_storm_passes(STORM);
+}
+
+static void one_piece_of_each(void **state)
+{
+    (void)state;
+    limits.frame_len_max = 1522;
+    for (uint8_t index = 0; index < 3; index++) {
+        storm_of(index, 1000); // so fast that they push each other out
+        storm_of(index, 0);
+        storm_of(index, TIMEOUT_NS / 400); // so slow that time takes them
+        assert_int_equal(drops(DROP_FRAGMENT_NO_ROOM), 0);
+    }
+}
+
+// All pieces but one, and later, too late or not, the one that was missing.
+static void late_pieces_do_not_count_again(void **state)
+{
+    (void)state;
+    enum { FRAMES = 2000 }; // less than a replay window
+    size_t len = 0;
+    uint64_t n_whole = 0, cap = reassembly_cap(&reassembly);
+    assert_true(cap < FRAMES && 3 * FRAMES < FRAGMENT_ENDED);
+    for (uint64_t i = 0; i < FRAMES; i++) {
+        rain(piece(3 * i, 0, 250));
+        rain(piece(3 * i, 2, 250));
+    }
+    assert_int_equal(drops(DROP_FRAGMENT_NO_ROOM), FRAMES - cap);
+    for (uint64_t i = 0; i < FRAMES; i++)
+        n_whole += add_at(piece(3 * i, 1, 250), storm_ns, &len) != NULL;
+    assert_int_equal(n_whole, cap);
+    assert_int_equal(all_drops(), FRAMES - cap);
+    assert_int_equal(reassembly_unfinished(&reassembly), 0);
+}
+
+// Pieces that overlap with others of their run end it, and what then comes of it is nothing new.
+static void contradictions_count_once_each(void **state)
+{
+    (void)state;
+    storm_ns = 1, storm_counter = 0;
+    for (uint64_t i = 0; i < STORM; i++, storm_counter += 3, storm_ns += 100) {
+        struct fragment overlapping = piece(storm_counter, 1, 250);
+        overlapping.size = overlapping.len = (uint16_t)(PIECE - 1 - i % 50);
+        rain(piece(storm_counter, i & 1 ? 0 : 2, 250));
+        rain(overlapping);
+        rain(piece(storm_counter, 1, 250));
+        rain(overlapping);
+        rain(piece(storm_counter, i & 1 ? 2 : 0, 250));
+    }
+    assert_int_equal(drops(DROP_BAD_FRAGMENT), STORM);
+    assert_storm_passes(STORM);
+}
+
+// Every counter carries a piece of any index, count and size: runs that overlap, contradict themselves, or say nothing possible.
+static void anything_counts_once_per_run(void **state)
+{
+    (void)state;
+    static uint8_t is_known[STORM + FRAGMENTS_MAX];
+    uint32_t seed = 99;
+    uint64_t n_runs = 0;
+    memset(is_known, 0, sizeof is_known);
+    storm_ns = 1, storm_counter = FRAGMENTS_MAX;
+    for (uint64_t i = 0; i < STORM; i++, storm_counter++, storm_ns += next_random(&seed) % 3000) {
+        struct fragment fragment = {.receiver_index = INDEX, .counter = storm_counter, .body = frame};
+        fragment.count = (uint8_t)(60 + next_random(&seed) % 6);
+        fragment.index = (uint8_t)(next_random(&seed) % FRAGMENTS_MAX);
+        fragment.size = (uint16_t)(150 - (next_random(&seed) % 8 == 0));
+        fragment.len = (uint16_t)(fragment.size - (next_random(&seed) % 16 == 0));
+        uint8_t *known = &is_known[storm_counter - fragment.index];
+        n_runs += !*known;
+        *known = 1;
+        rain(fragment);
+    }
+    assert_true(drops(DROP_BAD_FRAGMENT) > 1000 && drops(DROP_FRAGMENT_NO_ROOM) > 1000);
+    assert_storm_passes(n_runs);
+}
+
+// At one moment, the newest first: the order is no longer exact, the books are.
+static void backwards_counts_once_each(void **state)
+{
+    (void)state;
+    enum { FRAMES = 2000 };
+    storm_ns = 1;
+    for (uint64_t i = FRAMES; i-- > 0;)
+        rain(piece(3 * i, 0, 250));
+    storm_counter = 3 * FRAMES;
+    assert_storm_passes(FRAMES);
+}
+
+// Room for three frames is enough to be of use.
+static void the_smallest_memory_does(void **state)
+{
+    (void)state;
+    limits.memory_bytes = REASSEMBLY_MEMORY_MIN / 2 + 3 * (FRAME_MAX + 64);
+    restart();
+    assert_int_equal(reassembly_cap(&reassembly), 3);
+    storm_ns = 1, storm_counter = 0;
+    for (uint64_t i = 0; i < STORM; i++, storm_counter += 3)
+        rain(piece(storm_counter, (uint8_t)(i % 3), 250));
+    assert_storm_passes(STORM);
 }
 
 // Random frames, cut at random, several runs at a time, their pieces shuffled and some doubled, must come out byte for byte.
@@ -444,19 +734,29 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_every_length),
-        cmocka_unit_test_setup(takes_pieces_in_any_order, start),
-        cmocka_unit_test_setup(a_single_piece_is_a_frame, start),
-        cmocka_unit_test_setup(ignores_doubles, start),
-        cmocka_unit_test_setup(a_contradiction_ends_the_run, start),
-        cmocka_unit_test_setup(refuses_impossible_numbers, start),
-        cmocka_unit_test_setup(takes_the_largest_frame, start),
-        cmocka_unit_test_setup(marks_are_merged, start),
-        cmocka_unit_test_setup(marks_do_not_mix, start),
-        cmocka_unit_test_setup(keys_do_not_mix, start),
-        cmocka_unit_test_setup(gives_up_after_the_timeout, start),
-        cmocka_unit_test_setup(the_oldest_makes_room, start),
-        cmocka_unit_test_setup(a_storm_is_counted_exactly, start),
-        cmocka_unit_test_setup(random_runs_come_out_whole, start),
+        cmocka_unit_test_setup_teardown(takes_pieces_in_any_order, start, end),
+        cmocka_unit_test_setup_teardown(a_single_piece_is_a_frame, start, end),
+        cmocka_unit_test_setup_teardown(ignores_doubles, start, end),
+        cmocka_unit_test_setup_teardown(a_contradiction_ends_the_run, start, end),
+        cmocka_unit_test_setup_teardown(refuses_impossible_numbers, start, end),
+        cmocka_unit_test_setup_teardown(takes_the_largest_frame, start, end),
+        cmocka_unit_test_setup_teardown(marks_are_merged, start, end),
+        cmocka_unit_test_setup_teardown(marks_do_not_mix, start, end),
+        cmocka_unit_test_setup_teardown(keys_do_not_mix, start, end),
+        cmocka_unit_test_setup_teardown(gives_up_after_the_timeout, start, end),
+        cmocka_unit_test_setup_teardown(the_oldest_makes_room, start_small, end),
+        cmocka_unit_test_setup_teardown(a_storm_is_counted_exactly, start_small, end),
+        cmocka_unit_test_setup_teardown(random_runs_come_out_whole, start, end),
+        cmocka_unit_test_setup_teardown(keeps_to_its_memory, start, end),
+        cmocka_unit_test_setup_teardown(holds_so_many_frames, start, end),
+        cmocka_unit_test_setup_teardown(too_long_for_the_tap_counts_once, start, end),
+        cmocka_unit_test_setup_teardown(keeps_to_its_timeout, start, end),
+        cmocka_unit_test_setup_teardown(one_piece_of_each, start, end),
+        cmocka_unit_test_setup_teardown(late_pieces_do_not_count_again, start, end),
+        cmocka_unit_test_setup_teardown(contradictions_count_once_each, start, end),
+        cmocka_unit_test_setup_teardown(anything_counts_once_per_run, start, end),
+        cmocka_unit_test_setup_teardown(backwards_counts_once_each, start, end),
+        cmocka_unit_test_setup_teardown(the_smallest_memory_does, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
