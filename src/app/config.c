@@ -19,6 +19,7 @@
 
 #include "config_keys.h"
 #include "ethercord/aead.h"
+#include "ethercord/fragment.h"
 #include "ethercord/frame.h"
 #include "ini.h"
 #include "suggest.h"
@@ -77,6 +78,8 @@ static void set_defaults(struct config *config)
     config->ciphers = ciphers_available();
     config->udp.port = PORT_DEFAULT;
     config->log_level = LOG_LEVEL_INFO;
+    config->reassembly_memory_kib = REASSEMBLY_MEMORY_DEFAULT / 1024;
+    config->reassembly_timeout_ms = REASSEMBLY_TIMEOUT_MS_DEFAULT;
     memcpy(config->user, "nobody", sizeof("nobody"));
     memcpy(config->tap.name, "cord0", sizeof("cord0"));
     memcpy(config->peer.name, "peer", sizeof("peer"));

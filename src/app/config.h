@@ -65,7 +65,9 @@ struct config {
     char name[INSTANCE_NAME_CAP];
     uint8_t private_key[KEY_LEN];
     uint8_t public_key[KEY_LEN];
-    uint16_t ciphers;       // set of data ciphers, as in aead.h
+    uint16_t ciphers; // set of data ciphers, as in aead.h
+    uint16_t reassembly_memory_kib;
+    uint16_t reassembly_timeout_ms;
     struct udp_options udp; // family AF_UNSPEC = both; else that of the source address
     enum log_level log_level;
     char user[USER_NAME_CAP]; // whom the worker becomes; not looked up

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "ethercord/aead.h"
+#include "ethercord/fragment.h"
 #include "ethercord/frame.h"
 
 static const char *const carrier_choices[] = {"always", "peer-up", NULL};
@@ -478,6 +479,13 @@ const struct config_key config_keys[KEY_COUNT] = {
                          .help = "what the kernel leaves to us and takes from us undone at the TAP"},
     [KEY_UDP_OFFLOAD] = {SECTION_NODE, "UdpOffload", set_choice, FIELD(udp.offload), .choices = udp_offload_choices,
                          .expected = "on or off", .default_text = "on", .help = "send and receive trains of datagrams in one call"},
+    [KEY_REASSEMBLY_MEMORY] = {SECTION_NODE, "ReassemblyMemory", set_number, FIELD(reassembly_memory_kib),
+                               .min = REASSEMBLY_MEMORY_MIN / 1024, .max = REASSEMBLY_MEMORY_MAX / 1024,
+                               .expected = "a number of KiB, 128 to 65535", .default_text = "1024",
+                               .help = "memory for frames that have come in part"},
+    [KEY_REASSEMBLY_TIMEOUT] = {SECTION_NODE, "ReassemblyTimeout", set_number, FIELD(reassembly_timeout_ms),
+                                .min = REASSEMBLY_TIMEOUT_MS_MIN, .max = REASSEMBLY_TIMEOUT_MS_MAX, .expected = "milliseconds, 10 to 60000",
+                                .default_text = "1000", .help = "how long such a frame is waited for"},
     [KEY_TAP_NAME] = {SECTION_TAP, "Name", set_interface, FIELD(tap.name), .expected = INTERFACE_FORM, .default_text = "cord0",
                       .help = "name of the TAP interface"},
     [KEY_TAP_MTU] = {SECTION_TAP, "MTU", set_number, FIELD(tap.mtu), .min = TAP_MTU_MIN, .max = TAP_MTU_MAX,

@@ -216,6 +216,8 @@ static int make_node(struct worker *worker)
     struct node_config node_config = {
         .has_peer = config->peer.is_present,
         .shortcut = config->shortcut,
+        .reassembly = {.memory_bytes = (size_t)config->reassembly_memory_kib * 1024,
+                       .timeout_ns = config->reassembly_timeout_ms * NS_PER_MS},
         .is_carrier_peer_up = config->tap.carrier == TAP_CARRIER_PEER_UP,
         .self = {.ciphers = config->ciphers, .tap_mtu = config->tap.mtu, .features = FEATURES_ALL},
     };
@@ -224,7 +226,6 @@ static int make_node(struct worker *worker)
     memcpy(node_config.self.static_public, config->public_key, NOISE_KEY_LEN);
     node_config.shortcut.has_tap_mac = config->tap.bridge[0] == '\0';
     node_config.shortcut.tap_mac = devices->tap_mac;
-    reassembly_limits_default(&node_config.reassembly);
     fill_peer(&node_config.peer, &config->peer);
     int error = node_init(&worker->node, &node_config, &(struct node_devices){&devices->tap, devices->udp}, &hooks, now_boot_ns());
     sodium_memzero(&node_config, sizeof node_config);

@@ -47,6 +47,8 @@ enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 10
 #define LEVEL_FORM "LogLevel: expected error, warning, info or debug\n"
 #define TAP_OFFLOAD_FORM "TapOffload: expected full, checksum or off\n"
 #define UDP_OFFLOAD_FORM "UdpOffload: expected on or off\n"
+#define MEMORY_FORM "ReassemblyMemory: expected a number of KiB, 128 to 65535\n"
+#define TIMEOUT_FORM "ReassemblyTimeout: expected milliseconds, 10 to 60000\n"
 #define USER_FORM "User: expected the name of an unprivileged user\n"
 #define MTU_FORM "MTU: expected a number, 576 to 9000\n"
 #define QUEUE_FORM "QueueLength: expected a number of frames, 1 to 65535\n"
@@ -177,6 +179,23 @@ static const struct text_row rows[] = {
     IN_NODE("UdpOfload = on", "unknown key UdpOfload in [Node]; did you mean UdpOffload?\n"),
     IN_PEER("UdpOffload = on", "UdpOffload is no key of [Peer]; it belongs in [Node]\n"),
     IN_TAP("TapOffload = off", "TapOffload is no key of [Tap]; it belongs in [Node]\n"),
+    GOOD_IN_NODE("ReassemblyMemory = 128"),
+    GOOD_IN_NODE("reassemblymemory = 65535"),
+    IN_NODE("ReassemblyMemory = 127", MEMORY_FORM),
+    IN_NODE("ReassemblyMemory = 65536", MEMORY_FORM),
+    IN_NODE("ReassemblyMemory = 1 MiB", MEMORY_FORM),
+    IN_NODE("ReassemblyMemory = off", MEMORY_FORM),
+    IN_NODE("ReassemblyMemory =", MEMORY_FORM),
+    IN_NODE("ReasemblyMemory = 1024", "unknown key ReasemblyMemory in [Node]; did you mean ReassemblyMemory?\n"),
+    IN_PEER("ReassemblyMemory = 1024", "ReassemblyMemory is no key of [Peer]; it belongs in [Node]\n"),
+    GOOD_IN_NODE("ReassemblyTimeout = 10"),
+    GOOD_IN_NODE("reassemblytimeout = 60000"),
+    IN_NODE("ReassemblyTimeout = 9", TIMEOUT_FORM),
+    IN_NODE("ReassemblyTimeout = 60001", TIMEOUT_FORM),
+    IN_NODE("ReassemblyTimeout = 1s", TIMEOUT_FORM),
+    IN_NODE("ReassemblyTimeout = -1", TIMEOUT_FORM),
+    IN_NODE("ReassemblyTimeout =", TIMEOUT_FORM),
+    IN_TAP("ReassemblyTimeout = 100", "ReassemblyTimeout is no key of [Tap]; it belongs in [Node]\n"),
     IN_NODE("User = root", USER_FORM),
     IN_NODE("User = 1000", USER_FORM),
     IN_NODE("User = -x", USER_FORM),
@@ -356,6 +375,8 @@ static void test_defaults(void **state)
     assert_int_equal(config.udp.fwmark, 0);
     assert_int_equal(config.udp.offload, UDP_OFFLOAD_ON);
     assert_int_equal(config.tap.offload, TAP_OFFLOAD_FULL);
+    assert_int_equal(config.reassembly_memory_kib, 1024);
+    assert_int_equal(config.reassembly_timeout_ms, 1000);
     assert_string_equal(config.udp.interface, "");
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_string_equal(config.user, "nobody");
@@ -384,7 +405,7 @@ static void test_defaults(void **state)
 static const char full_text[] = "# all keys\r\n[node]\r\n"
                                 "PRIVATEKEY = \"" PRIVATE "\"\r\n\tListenPort=1 ; c\r\nCipher = chacha20-poly1305\r\nFwMark = 0x2a\r\n"
                                 "BindInterface = eth0\r\nSourceAddress = 2001:db8::1\r\nLogLevel = Debug\r\nUser = _cord\r\n"
-                                "TapOffload = checksum\r\nUdpOffload = off\r\n"
+                                "TapOffload = checksum\r\nUdpOffload = off\r\nReassemblyMemory = 256\r\nReassemblyTimeout = 250\r\n"
                                 "[Tap]\nName = tap7\nMTU = 9000\nBridge = br0\nAddress = 10.9.0.1/24 , fd00:9::1/64\nCarrier = Peer-Up\n"
                                 "QueueLength = 1000\n"
                                 "[Shortcut]\nAddress = 10.9.0.251/24,fd00:9::251/64\nAnswer = peer-up\n"
@@ -410,6 +431,8 @@ static void test_all_keys(void **state)
     assert_string_equal(config.user, "_cord");
     assert_int_equal(config.tap.offload, TAP_OFFLOAD_CHECKSUM);
     assert_int_equal(config.udp.offload, UDP_OFFLOAD_OFF);
+    assert_int_equal(config.reassembly_memory_kib, 256);
+    assert_int_equal(config.reassembly_timeout_ms, 250);
     assert_string_equal(config.tap.name, "tap7");
     assert_int_equal(config.tap.mtu, 9000);
     assert_int_equal(config.shortcut.mtu, 9000);
