@@ -62,6 +62,17 @@ static json_t *shortcut_object(const struct status_facts *facts)
                      "conflicts", (json_int_t)facts->n_conflicts);
 }
 
+// Read while rx writes: each number is right, if not of the same moment.
+static json_t *reassembly_object(const struct node *node, const struct config *config)
+{
+    const struct reassembly *reassembly = &node->rx.reassembly;
+    uint32_t n = reassembly_unfinished(reassembly);
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "memory_bytes", (json_int_t)config->reassembly_memory_kib * 1024, "timeout_ms",
+                     (json_int_t)config->reassembly_timeout_ms, "used_bytes", (json_int_t)reassembly_bytes(reassembly, n),
+                     "unfinished_frames", (json_int_t)n, "unfinished_frames_max", (json_int_t)reassembly_cap(reassembly));
+}
+
 const char *status_reason(const struct peer *peer, uint64_t now_ns, char *text, size_t cap)
 {
     double since = seconds(age_ns(now_ns, peer->since_ns));
@@ -160,9 +171,9 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
     key_encode(key, facts->config->public_key);
     if (peer)
         json_array_append_new(peers, peer_object(peer, &counters, now_ns));
-    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name", facts->config->name,
+    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name", facts->config->name,
                      "version", ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)),
                      "public_key", key, "listen_port", (int)facts->listen_port, "tap", tap_object(node, facts), "underlay",
-                     underlay_object(node, peer), "shortcut", shortcut_object(facts), "peers", peers, "drops", drops_object(&counters),
-                     "counters", counters_object(&counters));
+                     underlay_object(node, peer), "shortcut", shortcut_object(facts), "reassembly", reassembly_object(node, facts->config),
+                     "peers", peers, "drops", drops_object(&counters), "counters", counters_object(&counters));
 }

@@ -152,6 +152,19 @@ static void print_shortcut(const json_t *shortcut, FILE *out)
     }
 }
 
+// Only while frames are unfinished.
+static void print_reassembly(const json_t *reassembly, FILE *out)
+{
+    char used[NUMBER_TEXT_CAP], memory[NUMBER_TEXT_CAP];
+    double n, used_bytes, memory_bytes, timeout_ms;
+    if (!get_number(reassembly, "unfinished_frames", &n) || n <= 0 || !get_number(reassembly, "used_bytes", &used_bytes) ||
+        !get_number(reassembly, "memory_bytes", &memory_bytes) || !get_number(reassembly, "timeout_ms", &timeout_ms))
+        return;
+    put_label(out, "  ", "reassembly");
+    fprintf(out, "%.0f unfinished frame%s in %s of %s, waited for %.0f ms\n", n, n == 1 ? "" : "s", format_bytes(used_bytes, used),
+            format_bytes(memory_bytes, memory), timeout_ms);
+}
+
 static void print_traffic(const json_t *peer, const char *label, const char *frames_key, const char *bytes_key, FILE *out)
 {
     char text[NUMBER_TEXT_CAP];
@@ -253,6 +266,7 @@ void status_text_print(const json_t *status, FILE *out)
     print_tap(json_object_get(status, "tap"), out);
     print_underlay(json_object_get(status, "underlay"), out);
     print_shortcut(json_object_get(status, "shortcut"), out);
+    print_reassembly(json_object_get(status, "reassembly"), out);
     for (size_t i = 0; i < n; i++)
         print_peer(json_array_get(peers, i), out);
     print_drops(json_object_get(status, "drops"), out);
