@@ -87,6 +87,33 @@ static void test_lossy_fragments(void **state)
     sim_each_seed("test_lossy_fragments", 8, lossy_fragments);
 }
 
+// Memory for seven frames, and more than seven lose a fragment in the time that they are waited for: the others come, and each frame is
+// either delivered or counted.
+static void little_memory(struct sim *sim)
+{
+    set_sizes(sim, 576, 9000);
+    sim->nodes[SIM_B].config.reassembly.memory_bytes = REASSEMBLY_MEMORY_MIN;
+    sim->nodes[SIM_B].config.reassembly.timeout_ns = sim->seed & 1 ? 10 * NS_PER_MS : NS_PER_S;
+    start_up(sim);
+    sim_link(sim, (struct sim_link){.delay_ms = 5, .loss = 0.02, .duplicate = 0.1, .reorder_ms = sim->seed & 2 ? 1 : 0});
+    sim_flow(sim, SIM_A, 500000, 8000, 9018);
+    sim_run(sim, NS_PER_S);
+    sim_flow(sim, SIM_A, 0, 0, 0);
+    sim_run(sim, 3 * NS_PER_S);
+    uint64_t no_room = sim_dropped(sim, SIM_B, DROP_FRAGMENT_NO_ROOM), timeout = sim_dropped(sim, SIM_B, DROP_FRAGMENT_TIMEOUT);
+    sim_assert(sim, timeout > 0 && (no_room > 100 || sim->seed & 1));
+    sim_assert(sim, sim_n_received(sim, SIM_A) > sim_n_sent(sim, SIM_A) / 3);
+    sim_assert(sim, sim_n_received(sim, SIM_A) + no_room + timeout == sim_n_sent(sim, SIM_A));
+    sim_assert(sim, reassembly_unfinished(&sim->nodes[SIM_B].node->rx.reassembly) == 0);
+    sim_heal(sim);
+}
+
+static void test_little_memory(void **state)
+{
+    (void)state;
+    sim_each_seed("test_little_memory", 8, little_memory);
+}
+
 // The underlay takes less than the configured path MTU: what is too long is refused and counted, once per frame; the rest crosses.
 static void path_is_smaller(struct sim *sim)
 {
@@ -284,13 +311,9 @@ static void test_shortcut_near_and_far(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_size),
-        cmocka_unit_test(test_lossy_fragments),
-        cmocka_unit_test(test_path_is_smaller),
-        cmocka_unit_test(test_busy_underlay),
-        cmocka_unit_test(test_not_for_the_wire),
-        cmocka_unit_test(test_carrier),
-        cmocka_unit_test(test_shortcut_near_and_far),
+        cmocka_unit_test(test_every_size),      cmocka_unit_test(test_lossy_fragments),       cmocka_unit_test(test_little_memory),
+        cmocka_unit_test(test_path_is_smaller), cmocka_unit_test(test_busy_underlay),         cmocka_unit_test(test_not_for_the_wire),
+        cmocka_unit_test(test_carrier),         cmocka_unit_test(test_shortcut_near_and_far),
     };
 
     sim_begin();
