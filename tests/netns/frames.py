@@ -206,8 +206,14 @@ def run_mix(tx, receiver, args):
 def run_lengths(tx, receiver, args):
     first, last = map(int, args.lengths.split("-"))
     rng = random.Random(args.seed)
-    tags = [(0x8100, 5), (0x8100, 6), (0x88A8, 7)][: args.tags]
-    sent = [l2.ethernet(b"\xff" * 6, SOURCE, 0x88B5, rng.randbytes(n - 14 - 4 * len(tags)), tags) for n in range(first, last + 1)]
+    tags = [(0x88A8, 7), (0x8100, 5)] if args.qinq else [(0x8100, 5), (0x8100, 6), (0x88A8, 7)][: args.tags]
+    sent = []
+    for length in range(first, last + 1):
+        body = rng.randbytes(length - 14 - 4 * len(tags))
+        ethertype = args.ethertype
+        if args.ipx:  # raw 802.3: the length takes the EtherType's place
+            ethertype, body = len(body), b"\xff\xff" + body[2:]
+        sent.append(l2.ethernet(b"\xff" * 6, SOURCE, ethertype, body, tags))
     transmit(tx, receiver, sent)
     return 0 if compare(sent, receiver.frames) else 1
 
@@ -236,9 +242,11 @@ def main():
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mtu", type=int, default=1500)
-    parser.add_argument("--ipx", action="store_true", help="one IPX frame instead of a mix")
+    parser.add_argument("--ipx", action="store_true", help="one IPX frame instead of a mix; with --lengths: IPX on raw 802.3")
     parser.add_argument("--lengths", help="FIRST-LAST: one frame of each length instead of a mix")
     parser.add_argument("--tags", type=int, default=0, help="with --lengths: VLAN tags")
+    parser.add_argument("--qinq", action="store_true", help="with --lengths: an 802.1ad tag and one inside")
+    parser.add_argument("--ethertype", type=lambda text: int(text, 0), default=0x88B5, help="with --lengths")
     parser.add_argument("--reserved", help="reserved addresses that have to arrive")
     args = parser.parse_args()
     tx = l2.Port(*args.tx.split("/"))
