@@ -26,7 +26,7 @@ enum {
     REASSEMBLY_MEMORY_MAX = 65535 * 1024,
     REASSEMBLY_MEMORY_DEFAULT = 1024 * 1024, // 618 frames at an MTU of 1500, 108 at 9000
     REASSEMBLY_TIMEOUT_MS_MIN = 10,
-    REASSEMBLY_TIMEOUT_MS_MAX = 60000, // the last pieces of a keypair's life still come in time
+    REASSEMBLY_TIMEOUT_MS_MAX = 60000, // as long as IP waits for its own (RFC 8200 4.5)
     REASSEMBLY_TIMEOUT_MS_DEFAULT = 1000
 };
 
