@@ -25,6 +25,7 @@
     X(SEND_FAILED, "send_failed", "the kernel refused the datagram (see the log)")                                                         \
     X(RING_FULL, "ring_full", "too many records were waiting for the sending thread")                                                      \
     X(COUNTER_EXHAUSTED, "counter_exhausted", "the key has reached its limit and no new one is there yet")                                 \
+    X(EXCEEDS_FAR_TAP_MTU, "exceeds_far_tap_mtu", "frame from the TAP that is longer than the MTU of the peer's TAP allows")               \
     /* datagrams from the underlay */                                                                                                      \
     X(RECEIVE_QUEUE_FULL, "receive_queue_full", "datagram for which the UDP socket had no room: more comes than this machine opens")       \
     X(MALFORMED, "malformed", "datagram of no known type or with a wrong length")                                                          \
@@ -65,7 +66,7 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
 #define TRAFFIC_COUNTERS(X)                                                                                                                \
     X(TAP_READ_FRAMES, "tap_read_frames") /* frames read from the TAP */                                                                   \
     X(TAP_READ_BYTES, "tap_read_bytes")                                                                                                    \
-    X(TAP_WRITTEN_FRAMES, "tap_written_frames") /* frames of the peer and of the shortcut written to the TAP */                            \
+    X(TAP_WRITTEN_FRAMES, "tap_written_frames") /* frames of the peer, of the shortcut and ICMP answers written to the TAP */              \
     X(TAP_WRITTEN_BYTES, "tap_written_bytes")                                                                                              \
     X(TX_FRAMES, "tx_frames") /* whole frames sent to the peer */                                                                          \
     X(TX_BYTES, "tx_bytes")   /* their bytes, Ethernet header included */                                                                  \
@@ -88,6 +89,7 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(SHORTCUT_TAKEN, "shortcut_taken")         /* frames that were for the shortcut and go nowhere else */                                \
     X(SHORTCUT_SENT, "shortcut_sent")           /* frames that the shortcut made */                                                        \
     X(SHORTCUT_CONFLICTS, "shortcut_conflicts") /* frames of somebody else who claims the shortcut's address */                            \
+    X(TOO_BIG_SENT, "too_big_sent")             /* ICMP answers: the packet is too big for the far TAP */                                  \
     X(SEND_BLOCKED, "send_blocked")             /* times that sending had to wait for the underlay */                                      \
     X(ICMP_ERRORS, "icmp_errors")               /* ICMP errors taken from the UDP sockets; no datagram is lost by them */                  \
     X(PATH_PROBES, "path_probes")               /* probes of the path MTU sent */                                                          \

@@ -32,6 +32,7 @@ struct send_session {
     uint32_t remote_index;
     uint32_t local_index; // names the keypair
     uint32_t features;    // what the peer takes: set of enum feature
+    uint16_t far_tap_mtu; // of the peer's TAP
     uint64_t born_ns;
     uint64_t next_counter;
     uint64_t n_blocks;

@@ -77,6 +77,7 @@ struct tx {
     bool has_peer;
     uint16_t path_mtu;
     bool is_path_mtu_fixed; // by the configuration
+    uint16_t tap_mtu;
 
     struct send_session *session; // NULL = none
     _Atomic uint32_t rekey_index; // local index of a session that wants a rekey; main reads it
@@ -100,7 +101,8 @@ struct tx {
     bool is_skipping_run; // a piece was refused
     struct udp_train trains[UDP_BATCH_MAX];
     uint8_t shortcut_room[FRAME_MAX];
-    struct tap_out tap_out; // for the shortcut
+    struct tap_out tap_out;   // for the shortcut, and for who sends what is too big
+    uint64_t too_big_full_ns; // see too_big_take_turn()
     struct log_limit send_failed;
     bool needs_main; // main has to be woken at the end of the turn
 };

@@ -6,6 +6,7 @@
  *   2 parse the Ethernet header                     take_frame
  *   3 let the shortcut take what is its own         take_frame
  *   4 choose the peer                               choose_peer
+ *     drop what the far TAP has no room for         tx_too_big.c
  *   5 split a super-frame, fragment, or pack        tx_cut.c
  *   6 assign counters                               tx_cut.c
  *   7 seal                                          tx_cut.c
@@ -130,10 +131,23 @@ static void take_orders(struct tx *tx, uint64_t now_ns)
         carry_out(tx, &order, now_ns);
 }
 
+// The shortcut's own: there is nobody to be told when it is too big.
+static void send_reply(struct tx *tx, struct tx_frame *frame, uint64_t now_ns)
+{
+    struct frame_view view;
+
+    ensure(frame_parse(&view, frame->bytes, frame->len));
+    if (tx_is_too_big(tx, &view)) {
+        count_drop(tx->counters, DROP_EXCEEDS_FAR_TAP_MTU);
+        return;
+    }
+    frame->ecn = ecn_of(&view);
+    tx_send_frame(tx, frame, now_ns);
+}
+
 static void take_records(struct tx *tx, uint64_t now_ns)
 {
     struct record_header header;
-    struct frame_view view;
 
     while (tx_has_room(tx)) {
         uint8_t *record = tx->frame_buf->mem;
@@ -143,9 +157,7 @@ static void take_records(struct tx *tx, uint64_t now_ns)
         memcpy(&header, record, sizeof header);
         struct tx_frame frame = {.bytes = record + sizeof header, .len = len - sizeof header};
         if (header.type == RECORD_FRAME && choose_peer(tx)) {
-            if (frame_parse(&view, frame.bytes, frame.len))
-                frame.ecn = ecn_of(&view);
-            tx_send_frame(tx, &frame, now_ns);
+            send_reply(tx, &frame, now_ns);
         } else if (header.type != RECORD_FRAME) {
             struct peer_control control = {.type = header.type, .has_to = header.has_to, .to = header.to};
             memcpy(control.body, frame.bytes, wire_control_len(header.type));
@@ -196,13 +208,17 @@ static void drop_frame(struct tx *tx, enum drop_reason reason)
 }
 
 // A super-frame is counted as read by what it is cut into, run by run.
-static void forward(struct tx *tx, const struct tap_read *read, const struct frame_view *view, uint64_t now_ns)
+static void forward(struct tx *tx, struct tap_read *read, const struct frame_view *view, uint64_t now_ns)
 {
     if (read->offload.kind != SUPER_NONE) {
-        tx_begin_cutting(tx, view, read);
+        tx_begin_cutting(tx, view, read, now_ns);
         return;
     }
     count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
+    if (tx_is_too_big(tx, view)) {
+        tx_drop_too_big(tx, read, view, now_ns);
+        return;
+    }
     const struct tx_frame frame = {.bytes = read->bytes, .len = read->len, .ecn = ecn_of(view), .is_partial = read->offload.is_partial};
     tx_send_frame(tx, &frame, now_ns);
 }

@@ -231,7 +231,7 @@ void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 
 /* ---- super-frames ---- */
 
-void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read)
+void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read, uint64_t now_ns)
 {
     if (!split_parse(&tx->cut.super, view, &read->offload)) {
         count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
@@ -241,6 +241,10 @@ void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct
     count_traffic(tx->counters, COUNT_TAP_READ_SUPER_FRAMES, 1);
     if (!read->offload.is_partial) // a card has checked it, and joined what it received
         packet_reset_checksum(&tx->cut.super.packet, read->bytes);
+    if (tx_is_super_too_big(tx)) {
+        tx_drop_super_too_big(tx, now_ns);
+        return;
+    }
     tx->cut.is_active = true;
     tx->cut.at = 0;
     tx->cut.ecn = ecn_of(view);

@@ -156,6 +156,7 @@ static bool keypair_derive(struct peer *peer, struct keypair *keypair, const str
     keypair->send->remote_index = keypair->remote_index;
     keypair->send->local_index = keypair->local_index;
     keypair->send->features = keypair->far_features;
+    keypair->send->far_tap_mtu = keypair->far_tap_mtu;
     keypair->recv->local_index = keypair->local_index;
     return true;
 }

@@ -179,6 +179,10 @@ static void not_for_the_wire(struct sim *sim)
     sim_send_raw(sim, SIM_A, large, FRAME_MAX);
     sim_send_frame(sim, SIM_A, 1518);
     sim_run(sim, NS_PER_S);
+    sim_assert(sim, sim_dropped(sim, SIM_A, DROP_EXCEEDS_FAR_TAP_MTU) == 1 && sim_dropped(sim, SIM_B, DROP_EXCEEDS_TAP_MTU) == 0);
+    sim->nodes[SIM_A].node->tx.session->far_tap_mtu = UINT16_MAX; // a peer that does not care
+    sim_send_raw(sim, SIM_A, large, FRAME_MAX);
+    sim_run(sim, NS_PER_S);
     sim_assert(sim, sim_dropped(sim, SIM_A, DROP_LINK_LOCAL_CONTROL) == 1 && sim_dropped(sim, SIM_A, DROP_FRAME_TOO_SHORT) == 1);
     sim_assert(sim, sim_dropped(sim, SIM_A, DROP_FRAME_TOO_LONG) == 1 && sim_dropped(sim, SIM_B, DROP_EXCEEDS_TAP_MTU) == 1);
     sim_assert(sim, sim_n_received(sim, SIM_A) == 1 && sim->nodes[SIM_B].written.n == 1);
