@@ -204,7 +204,16 @@ static void print_session(const json_t *peer, FILE *out)
     }
 }
 
-static void print_peer(const json_t *peer, FILE *out)
+static void print_mismatch(const json_t *tap, const json_t *peer, FILE *out)
+{
+    double near, far;
+    if (!get_number(tap, "mtu", &near) || !get_number(peer, "far_tap_mtu", &far) || near == far)
+        return;
+    put_label(out, "    ", "mismatch");
+    fprintf(out, "the TAP's MTU is %.0f here and %.0f there: larger packets than %.0f can't cross\n", near, far, near < far ? near : far);
+}
+
+static void print_peer(const json_t *tap, const json_t *peer, FILE *out)
 {
     char text[NUMBER_TEXT_CAP];
     double since;
@@ -223,6 +232,7 @@ static void print_peer(const json_t *peer, FILE *out)
     put_text(out, *endpoint ? endpoint : "not known yet");
     fputc('\n', out);
     print_session(peer, out);
+    print_mismatch(tap, peer, out);
     print_traffic(peer, "sent", "tx_frames", "tx_bytes", out);
     print_traffic(peer, "received", "rx_frames", "rx_bytes", out);
 }
@@ -268,6 +278,6 @@ void status_text_print(const json_t *status, FILE *out)
     print_shortcut(json_object_get(status, "shortcut"), out);
     print_reassembly(json_object_get(status, "reassembly"), out);
     for (size_t i = 0; i < n; i++)
-        print_peer(json_array_get(peers, i), out);
+        print_peer(json_object_get(status, "tap"), json_array_get(peers, i), out);
     print_drops(json_object_get(status, "drops"), out);
 }

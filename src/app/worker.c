@@ -15,6 +15,7 @@
 #include "ethercord/clock.h"
 #include "ethercord/log.h"
 #include "ethercord/node.h"
+#include "ethercord/too_big.h"
 #include "ipc.h"
 #include "loops.h"
 #include "monitor.h"
@@ -37,6 +38,7 @@ struct worker {
     bool is_stopping;
     bool has_failed;
     struct log_limit conflict_limit, path_limit;
+    uint16_t noted_far_mtu; // the last that the peer told; 0 = none yet
 };
 
 static void main_turn(struct worker *worker);
@@ -91,6 +93,31 @@ static void log_path(struct worker *worker, bool is_found)
         log_limited(&worker->path_limit, now_boot_ns(), LOG_LEVEL_WARNING,
                     "packets of %u bytes do not reach peer %s any more: going on with %u while the largest that passes is looked for",
                     peer->pmtu.vanished, peer->config.name, peer->pmtu.size);
+}
+
+// Of both, the smaller one is what crosses.
+static void log_mismatch(const struct peer *peer, uint16_t near, uint16_t far)
+{
+    uint16_t least = near < far ? near : far;
+
+    log_warning(
+        "the TAP's MTU is %u here and %u at peer %s: larger packets than %u can't cross, and the hosts that send them %s are told so%s;"
+        " set [Tap] MTU = %u here, or %u there",
+        near, far, peer->config.name, least, near < far ? "there" : "here",
+        least < TOO_BIG_IPV6_LEAST_MTU ? " (not with IPv6, which needs 1280)" : "", far, near);
+}
+
+// Once per pair of values, however often there is a handshake.
+static void note_far_mtu(struct worker *worker)
+{
+    const struct peer *peer = node_peer(&worker->node);
+    uint16_t mtu = worker->config->tap.mtu;
+
+    if (!peer || !peer->current.is_used || peer->current.far_tap_mtu == worker->noted_far_mtu)
+        return;
+    worker->noted_far_mtu = peer->current.far_tap_mtu;
+    if (worker->noted_far_mtu != mtu)
+        log_mismatch(peer, mtu, worker->noted_far_mtu);
 }
 
 static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)
@@ -178,6 +205,7 @@ static void main_turn(struct worker *worker)
     uint64_t now_ns = now_boot_ns();
     uint64_t deadline_ns = node_run_main(&worker->node, now_ns, now_wall_ns());
 
+    note_far_mtu(worker);
     if (atomic_load(&worker->tx.is_tap_gone) && !worker->is_stopping) {
         log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
         worker->has_failed = true;

@@ -47,6 +47,7 @@
     "    session     aes-256-gcm, last handshake 30 s ago\n"                                                                               \
     "    path        MTU 1420 (found), round trip 0.31 ms, MTU of the far TAP 1400\n"                                                      \
     "    clock       the peer's clock went back by 60 min 0 s; its handshakes are refused until it is right again\n"                       \
+    "    mismatch    the TAP's MTU is 1500 here and 1400 there: larger packets than 1400 can't cross\n"                                    \
     "    sent        12 frames, 1.2 MB\n"                                                                                                  \
     "    received    3 frames, 999 B\n"                                                                                                    \
     "\ndropped\n"                                                                                                                          \
