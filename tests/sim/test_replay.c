@@ -16,8 +16,10 @@
 // Some seconds of traffic with a few rekeys, recorded; then silence.
 static void record(struct sim *sim)
 {
-    for (int id = 0; id < SIM_NODES; id++)
+    for (int id = 0; id < SIM_NODES; id++) {
         sim->nodes[id].config.peer.timing.rekey_after_ns = NS_PER_S;
+        sim->nodes[id].config.self.tap_mtu = 9000; // all that is sent crosses
+    }
     sim->is_recording = true;
     sim_start(sim);
     sim_flow(sim, SIM_A, 10 * NS_PER_MS, 60, 3000);
