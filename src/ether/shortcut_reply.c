@@ -53,9 +53,11 @@ size_t shortcut_reply_prepare(struct shortcut *shortcut, const struct l2_header 
     reply->has_df = packet->has_df;
     reply->id = is_ipv4 ? shortcut->next_ipv4_id++ : (uint32_t)shortcut_random(shortcut);
     reply->l3_max = l3_room(shortcut, l2);
-    // IPv6 routers don't fragment, and we hear no packet-too-big: fragments no larger than those that came will find their way back.
-    if (!is_ipv4 && packet->is_fragment)
-        reply->l3_max = min_size(reply->l3_max, packet->largest > IPV6_MTU_MIN ? packet->largest : IPV6_MTU_MIN);
+    // IPv6 routers don't fragment, neither does a cord, and we hear no packet-too-big: fragments no larger than those that came will find
+    // their way back.
+    size_t least = is_ipv4 ? TAP_MTU_MIN : IPV6_MTU_MIN;
+    if (packet->is_fragment)
+        reply->l3_max = min_size(reply->l3_max, packet->largest > least ? packet->largest : least);
     reply->len = len;
     reply->offset = 0;
     return fits_whole(reply) ? 1 : (len + fragment_len(reply) - 1) / fragment_len(reply);

@@ -99,18 +99,23 @@ static void test_largest(void **state)
     bench_close(bench);
 }
 
-// IPv6 fragments go back no larger than they came (but for the least MTU that IPv6 has).
-static void test_ipv6_path(void **state)
+// Fragments go back no larger than they came (but for the least MTU that there is).
+static void test_path(void **state)
 {
     (void)state;
     struct bench *bench = bench_default();
-    struct ping ping = ping_of(T_V6);
-    ping.size = 5000;
-    send_all(bench, &ping, 1304, 0);
-    expect_echo(bench, &ping, 1304 + 48);
-    ping.id++;
-    send_all(bench, &ping, 800, 0);
-    expect_echo(bench, &ping, 1280);
+    for (size_t f = 0; f < 2; f++) {
+        struct ping ping = ping_of(families[f]);
+        size_t headers = families[f] == T_V4 ? 20 : 48, least = families[f] == T_V4 ? 576 : 1280;
+        ping.size = 5000;
+        send_all(bench, &ping, 1304, 0);
+        expect_echo(bench, &ping, 1304 + headers);
+        assert_int_equal(bench->n_replies, 4);
+        ping.id++;
+        send_all(bench, &ping, 400, 0);
+        expect_echo(bench, &ping, least);
+        assert_int_equal(bench->n_replies, (5008 + least - headers - 1) / ((least - headers) / 8 * 8));
+    }
     bench_close(bench);
 }
 
@@ -275,7 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_and_orders),
         cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_ipv6_path),
+        cmocka_unit_test(test_path),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_different_bytes_and_ends),
         cmocka_unit_test(test_timeout_and_eviction),
