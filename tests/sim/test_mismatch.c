@@ -96,25 +96,30 @@ static size_t make_packet(const struct shape *shape, size_t l3_len)
     return l3 + l3_len;
 }
 
+static struct offload offload_of(const struct shape *shape)
+{
+    size_t l4 = l3_of(shape) + headers_len(shape) - (shape->is_udp ? UDP_HEADER_LEN : TCP_HEADER_MIN);
+
+    return (struct offload){.is_partial = true, .checksum_start = (uint16_t)l4, .checksum_offset = shape->is_udp ? 6 : 16};
+}
+
 static void send_packet(struct sim *sim, const struct shape *shape, size_t l3_len)
 {
-    size_t len = make_packet(shape, l3_len), l4 = l3_of(shape) + headers_len(shape) - (shape->is_udp ? UDP_HEADER_LEN : TCP_HEADER_MIN);
+    const struct offload offload = offload_of(shape);
+    size_t len = make_packet(shape, l3_len);
 
-    sim_send_undone(sim, SIM_A, frame, len,
-                    &(struct offload){.is_partial = true, .checksum_start = (uint16_t)l4, .checksum_offset = shape->is_udp ? 6 : 16});
+    sim_send_undone(sim, SIM_A, frame, len, &offload);
 }
 
 static void send_super(struct sim *sim, const struct shape *shape, size_t payload_len, uint16_t gso_size)
 {
-    size_t len = make_packet(shape, headers_len(shape) + payload_len);
+    struct offload offload = offload_of(shape);
     enum super_kind tcp = shape->is_ipv6 ? SUPER_TCP6 : SUPER_TCP4;
+    size_t len = make_packet(shape, headers_len(shape) + payload_len);
 
-    sim_send_undone(sim, SIM_A, frame, len,
-                    &(struct offload){.kind = shape->is_udp ? SUPER_UDP : tcp,
-                                      .is_partial = true,
-                                      .checksum_start = (uint16_t)(len - payload_len - (shape->is_udp ? UDP_HEADER_LEN : TCP_HEADER_MIN)),
-                                      .checksum_offset = shape->is_udp ? 6 : 16,
-                                      .gso_size = gso_size});
+    offload.kind = shape->is_udp ? SUPER_UDP : tcp;
+    offload.gso_size = gso_size;
+    sim_send_undone(sim, SIM_A, frame, len, &offload);
 }
 
 static uint64_t n_too_big(const struct sim *sim)
@@ -178,6 +183,16 @@ static void test_frames_are_counted(void **state)
     sim_each_seed("test_frames_are_counted", 4, frames_are_counted);
 }
 
+// What was sent last, with its checksum done: so it would have been on a wire.
+static void check_quote(struct sim *sim, const struct shape *shape, const struct sim_frame *answer, size_t l3_len)
+{
+    size_t l3 = l3_of(shape), header_len = l3 + (shape->is_ipv6 ? IPV6_HEADER_LEN : IPV4_HEADER_MIN) + 8;
+    struct offload offload = offload_of(shape);
+
+    offload_complete(&offload, frame, l3 + l3_len);
+    sim_assert(sim, memcmp(answer->bytes + header_len, frame + l3, answer->len - header_len) == 0);
+}
+
 // Packets at the boundary; each that is too long has its answer.
 static void packets_are_answered(struct sim *sim)
 {
@@ -191,6 +206,7 @@ static void packets_are_answered(struct sim *sim)
         send_packet(sim, shape, l3_len);
         sim_run(sim, 10 * NS_PER_MS);
         check_answer(sim, shape, last_answer(sim), FAR_MTU, l3_len);
+        check_quote(sim, shape, last_answer(sim), l3_len);
     }
     sim_assert(sim, n_too_big(sim) == n_told(sim) && n_told(sim) == sim->nodes[SIM_A].written.n);
     sim_assert(sim, sim->nodes[SIM_B].written.n == 1);
