@@ -16,11 +16,21 @@
 #include <string.h>
 
 // An answer about one interface is some 2 KiB; what doesn't fit comes back as -ENOSPC, never cut.
-enum { BUFFER_CAP = 32768 };
+enum {
+    BUFFER_CAP = 32768,
+    WATCH_BUFFER_BYTES = 16384, // some notifications; what does not fit is no loss
+    FORGET_MAX = 256            // others may make new ones as fast as we read
+};
 
 struct attribute_table {
     const struct nlattr **attributes;
     uint16_t max;
+};
+
+struct ports_visit {
+    int master;
+    void (*visit)(void *ctx, const struct rtnl_link *port);
+    void *ctx;
 };
 
 struct link_local_search {
@@ -53,17 +63,19 @@ static uint8_t get_u8(const struct nlattr *attribute)
     return mnl_attr_get_u8(attribute);
 }
 
+// The rest of `text` is zeroed beforehand.
+static void read_text(const struct nlattr *attribute, char *text, size_t cap)
+{
+    if (attribute && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
+        memcpy(text, mnl_attr_get_str(attribute), strnlen(mnl_attr_get_str(attribute), cap - 1));
+}
+
 static void read_kind(const struct nlattr *info, struct rtnl_link *link)
 {
     const struct nlattr *attributes[IFLA_INFO_MAX + 1] = {0};
     struct attribute_table table = {attributes, IFLA_INFO_MAX};
-    if (!info || mnl_attr_parse_nested(info, tabulate, &table) < 0)
-        return;
-    const struct nlattr *kind = attributes[IFLA_INFO_KIND];
-    if (!kind || mnl_attr_validate(kind, MNL_TYPE_NUL_STRING) < 0)
-        return;
-    size_t len = strnlen(mnl_attr_get_str(kind), sizeof link->kind - 1);
-    memcpy(link->kind, mnl_attr_get_str(kind), len);
+    if (info && mnl_attr_parse_nested(info, tabulate, &table) >= 0)
+        read_text(attributes[IFLA_INFO_KIND], link->kind, sizeof link->kind);
 }
 
 // IFLA_AF_SPEC holds one attribute per address family, each of which holds the family's own.
@@ -92,6 +104,7 @@ static int read_link(const struct nlmsghdr *answer, void *data)
     if (mnl_attr_parse(answer, sizeof *header, tabulate, &table) < 0)
         return MNL_CB_ERROR;
     link->index = header->ifi_index;
+    read_text(attributes[IFLA_IFNAME], link->name, sizeof link->name);
     link->flags = header->ifi_flags;
     link->master = (int)get_u32(attributes[IFLA_MASTER]);
     link->mtu = get_u32(attributes[IFLA_MTU]);
@@ -103,6 +116,17 @@ static int read_link(const struct nlmsghdr *answer, void *data)
     read_kind(attributes[IFLA_LINKINFO], link);
     read_addrgenmode(attributes[IFLA_AF_SPEC], link);
     return MNL_CB_OK;
+}
+
+// Kernels before 4.6 do not filter, and say all interfaces there are.
+static int read_port(const struct nlmsghdr *answer, void *data)
+{
+    const struct ports_visit *visit = data;
+    struct rtnl_link port = {0};
+    int result = read_link(answer, &port);
+    if (result == MNL_CB_OK && port.index > 0 && port.master == visit->master)
+        visit->visit(visit->ctx, &port);
+    return result;
 }
 
 static int read_stats(const struct nlmsghdr *answer, void *data)
@@ -215,21 +239,48 @@ static bool is_valid_address(const struct cidr *address)
     return (address->family == AF_INET || address->family == AF_INET6) && address->prefix_len <= 8 * addr_ip_len(address->family);
 }
 
-int rtnl_open(struct rtnl *rtnl)
+// groups: of notifications, 0 = none.
+static int open_socket(struct rtnl *rtnl, int flags, unsigned groups)
 {
     *rtnl = (struct rtnl){0};
     rtnl->buffer = calloc(1, BUFFER_CAP);
     if (!rtnl->buffer)
         return -ENOMEM;
     // Close-on-exec: hooks must not inherit it.
-    rtnl->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    if (!rtnl->socket || mnl_socket_bind(rtnl->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+    rtnl->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags);
+    if (!rtnl->socket || mnl_socket_bind(rtnl->socket, groups, MNL_SOCKET_AUTOPID) < 0) {
         int result = -errno;
         rtnl_close(rtnl);
         return result;
     }
     rtnl->port_id = mnl_socket_get_portid(rtnl->socket);
     return 0;
+}
+
+int rtnl_open(struct rtnl *rtnl)
+{
+    return open_socket(rtnl, 0, 0);
+}
+
+int rtnl_open_watch(struct rtnl *rtnl)
+{
+    const int bytes = WATCH_BUFFER_BYTES;
+    int result = open_socket(rtnl, SOCK_NONBLOCK, RTMGRP_LINK);
+    if (result == 0)
+        (void)setsockopt(rtnl_fd(rtnl), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    return result;
+}
+
+int rtnl_fd(const struct rtnl *rtnl)
+{
+    return mnl_socket_get_fd(rtnl->socket);
+}
+
+void rtnl_forget_changes(struct rtnl *rtnl)
+{
+    for (int i = 0; i < FORGET_MAX; i++)
+        if (mnl_socket_recvfrom(rtnl->socket, rtnl->buffer, BUFFER_CAP) < 0 && errno == EAGAIN)
+            return;
 }
 
 void rtnl_close(struct rtnl *rtnl)
@@ -252,6 +303,25 @@ int rtnl_get_link(struct rtnl *rtnl, const char *name, struct rtnl_link *link)
     if (result < 0)
         return result;
     return link->index > 0 ? 0 : -ENODEV;
+}
+
+int rtnl_get_link_at(struct rtnl *rtnl, int index, struct rtnl_link *link)
+{
+    *link = (struct rtnl_link){0};
+    if (index <= 0)
+        return -ENODEV;
+    return transact(rtnl, begin_link_request(rtnl, RTM_GETLINK, index), read_link, link);
+}
+
+int rtnl_visit_ports(struct rtnl *rtnl, int master, void (*visit)(void *ctx, const struct rtnl_link *port), void *ctx)
+{
+    struct nlmsghdr *request = begin_request(rtnl, RTM_GETLINK, NLM_F_DUMP);
+    struct ifinfomsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
+    header->ifi_family = AF_UNSPEC;
+    mnl_attr_put_u32(request, IFLA_MASTER, (uint32_t)master);
+    mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS); // a third of each answer
+    struct ports_visit state = {.master = master, .visit = visit, .ctx = ctx};
+    return transact(rtnl, request, read_port, &state);
 }
 
 int rtnl_get_stats(struct rtnl *rtnl, int index, struct rtnl_stats *stats)

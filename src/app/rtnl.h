@@ -28,6 +28,7 @@ struct rtnl {
 
 struct rtnl_link {
     int index;
+    char name[IFNAMSIZ];
     int master;     // index of the bridge (or bond, …) that it belongs to; 0 = none
     uint32_t flags; // IFF_UP, IFF_LOWER_UP, …
     uint32_t mtu;
@@ -48,7 +49,18 @@ int rtnl_open(struct rtnl *rtnl) __attribute__((warn_unused_result));
 // A zeroed or closed struct is fine.
 void rtnl_close(struct rtnl *rtnl);
 
+// For a second struct, which is not asked anything: it becomes readable when something has changed at some interface.
+int rtnl_open_watch(struct rtnl *rtnl) __attribute__((warn_unused_result));
+int rtnl_fd(const struct rtnl *rtnl);
+// Throws away what a watch has to say, so that it becomes readable again at the next change. Notifications that found no room count as
+// said: whoever looks afterwards misses nothing.
+void rtnl_forget_changes(struct rtnl *rtnl);
+
 int rtnl_get_link(struct rtnl *rtnl, const char *name, struct rtnl_link *link) __attribute__((warn_unused_result));
+int rtnl_get_link_at(struct rtnl *rtnl, int index, struct rtnl_link *link) __attribute__((warn_unused_result));
+// Calls `visit` for each interface that belongs to `master`. -EINTR: they changed meanwhile, so some may have been left out.
+int rtnl_visit_ports(struct rtnl *rtnl, int master, void (*visit)(void *ctx, const struct rtnl_link *port), void *ctx)
+    __attribute__((warn_unused_result));
 int rtnl_get_stats(struct rtnl *rtnl, int index, struct rtnl_stats *stats) __attribute__((warn_unused_result));
 
 int rtnl_set_link_mtu(struct rtnl *rtnl, int index, uint32_t mtu) __attribute__((warn_unused_result));

@@ -31,6 +31,15 @@ static json_t *cidr_list(const struct cidr *cidrs, size_t n)
     return list;
 }
 
+static json_t *narrow_list(const struct ports *ports)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ports->n_narrow && i < PORTS_NARROW_MAX; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I}", "name", ports->narrow[i].name, "mtu", (json_int_t)ports->narrow[i].mtu));
+    return list;
+}
+
 static json_t *tap_object(const struct node *node, const struct status_facts *facts)
 {
     const struct tap_settings *tap = &facts->config->tap;
@@ -38,9 +47,10 @@ static json_t *tap_object(const struct node *node, const struct status_facts *fa
     char text[MAC_TEXT_CAP];
 
     enum tap_offload level = atomic_load_explicit(&node->rx.tap_out.level, memory_order_relaxed);
-    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b, s:s}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
+    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b, s:s, s:o}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
                      mac_format(&facts->tap_mac, text), "bridge", tap->bridge[0] ? tap->bridge : NULL, "carrier_mode",
-                     tap->carrier == TAP_CARRIER_PEER_UP ? "peer-up" : "always", "carrier", is_on, "offload", tap_offload_name(level));
+                     tap->carrier == TAP_CARRIER_PEER_UP ? "peer-up" : "always", "carrier", is_on, "offload", tap_offload_name(level),
+                     "narrow_ports", narrow_list(facts->ports));
 }
 
 // Of the socket that the peer is reached by, or else of the first there is.

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "ethercord/node.h"
+#include "ports.h"
 #include "queues.h"
 
 // What the node itself does not know.
@@ -22,6 +23,7 @@ struct status_facts {
     pid_t pid;
     uint64_t n_conflicts;
     struct queues *queues;
+    const struct ports *ports;
 };
 
 // One line: why the peer is up or down. Returns `text`.

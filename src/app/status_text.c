@@ -106,6 +106,24 @@ static void print_node(const json_t *status, FILE *out)
     }
 }
 
+static void print_narrow_ports(const json_t *ports, FILE *out)
+{
+    size_t n = json_array_size(ports);
+    if (n == 0)
+        return;
+    put_label(out, "  ", "");
+    fputs("ports of the bridge with a smaller MTU, where larger frames are lost: ", out);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *port = json_array_get(ports, i);
+        double mtu;
+        fputs(i > 0 ? ", " : "", out);
+        put_text(out, text_of(port, "name"));
+        if (get_number(port, "mtu", &mtu))
+            fprintf(out, " (%.0f)", mtu);
+    }
+    fputc('\n', out);
+}
+
 static void print_tap(const json_t *tap, FILE *out)
 {
     double mtu;
@@ -123,6 +141,7 @@ static void print_tap(const json_t *tap, FILE *out)
     put_more(out, ", MAC address ", text_of(tap, "mac_address"));
     put_more(out, ", offload ", text_of(tap, "offload"));
     fputc('\n', out);
+    print_narrow_ports(json_object_get(tap, "narrow_ports"), out);
 }
 
 static void print_underlay(const json_t *underlay, FILE *out)

@@ -20,6 +20,7 @@
 #include "loops.h"
 #include "monitor.h"
 #include "options.h"
+#include "ports.h"
 #include "status.h"
 
 struct worker {
@@ -35,6 +36,7 @@ struct worker {
     struct control control;
     struct status_facts facts;
     struct queues queues;
+    struct ports ports;
     bool is_stopping;
     bool has_failed;
     struct log_limit conflict_limit, path_limit;
@@ -75,6 +77,8 @@ static void log_peer(struct worker *worker)
     uint64_t now_ns = now_boot_ns();
     char endpoint[ADDR_TEXT_CAP], reason[200];
 
+    if (worker->is_stopping) // the goodbye is our own
+        return;
     if (peer->is_up)
         log_info("peer %s is up: %s, %s", peer->config.name,
                  peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : "endpoint not known yet",
@@ -268,7 +272,7 @@ static int make_loop(struct worker *worker)
     if ((error = uv_loop_init(&worker->uv)) || (error = uv_async_init(&worker->uv, &worker->wake, on_wake)) ||
         (error = uv_timer_init(&worker->uv, &worker->timer)) ||
         (error = uv_poll_init(&worker->uv, &worker->ipc, worker->devices->ipc_fd)) ||
-        (error = uv_signal_init(&worker->uv, &worker->sigterm)))
+        (error = uv_signal_init(&worker->uv, &worker->sigterm)) || (error = ports_start(&worker->ports, &worker->uv)))
         return error;
     worker->wake.data = worker->timer.data = worker->ipc.data = worker->sigterm.data = worker;
     worker->control.build = build_status;
@@ -363,7 +367,9 @@ int worker_main(struct config *config, struct worker_devices *devices)
     worker->devices = devices;
     worker->facts = facts_of(config, devices);
     queues_open(&worker->queues, config->tap.name);
+    ports_open(&worker->ports, config->tap.name, config->tap.mtu, config->tap.bridge);
     worker->facts.queues = &worker->queues;
+    worker->facts.ports = &worker->ports;
     worker->has_failed = !start(worker);
     if (!worker->has_failed) {
         run(worker);
@@ -371,6 +377,7 @@ int worker_main(struct config *config, struct worker_devices *devices)
     }
     bool has_failed = worker->has_failed;
     queues_close(&worker->queues);
+    ports_close(&worker->ports);
     free(worker);
     return has_failed ? CODE_FAILED : CODE_DONE;
 }

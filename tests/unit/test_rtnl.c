@@ -14,6 +14,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,84 @@ static void bridge_membership(void **state)
     assert_int_equal(rtnl_set_link_master(rtnl, index, 1), -EOPNOTSUPP);
 }
 
+static void a_link_by_its_index(void **state)
+{
+    struct rtnl *rtnl = begin(state);
+    struct rtnl_link by_name = look_up(rtnl, "cord0"), link;
+    assert_int_equal(rtnl_get_link_at(rtnl, by_name.index, &link), 0);
+    assert_memory_equal(&link, &by_name, sizeof link);
+    assert_string_equal(link.name, "cord0");
+    assert_int_equal(rtnl_get_link_at(rtnl, NO_SUCH_INDEX, &link), -ENODEV);
+    assert_int_equal(rtnl_get_link_at(rtnl, 0, &link), -ENODEV);
+    assert_int_equal(link.index, 0);
+}
+
+struct visited {
+    size_t n;
+    uint32_t sum_of_mtus;
+    char last[IFNAMSIZ];
+};
+
+static void note_port(void *ctx, const struct rtnl_link *port)
+{
+    struct visited *visited = ctx;
+    visited->n++;
+    visited->sum_of_mtus += port->mtu;
+    (void)snprintf(visited->last, sizeof visited->last, "%s", port->name);
+}
+
+static void ports_of_a_bridge(void **state)
+{
+    struct rtnl *rtnl = begin(state);
+    struct visited visited = {0};
+    run("ip link add br3 type bridge && ip link add br4 type bridge && ip link set cord0 master br4");
+    int index = look_up(rtnl, "br3").index;
+    assert_int_equal(rtnl_visit_ports(rtnl, index, note_port, &visited), 0);
+    assert_int_equal(visited.n, 0);
+    // More than fits one answer.
+    run("for i in $(seq 60); do echo link add p$i mtu 1400 type veth peer name q$i; echo link set p$i master br3; done | ip -batch -");
+    assert_int_equal(rtnl_visit_ports(rtnl, index, note_port, &visited), 0);
+    assert_int_equal(visited.n, 60);
+    assert_int_equal(visited.sum_of_mtus, 60 * 1400);
+    run("for i in $(seq 60); do echo link del p$i; done | ip -batch -");
+    visited = (struct visited){0};
+    assert_int_equal(rtnl_visit_ports(rtnl, look_up(rtnl, "br4").index, note_port, &visited), 0);
+    assert_int_equal(visited.n, 1);
+    assert_string_equal(visited.last, "cord0");
+    assert_int_equal(rtnl_visit_ports(rtnl, NO_SUCH_INDEX, note_port, &visited), 0);
+    assert_int_equal(visited.n, 1);
+    run("ip link set cord0 nomaster && ip link del br3 && ip link del br4");
+}
+
+static bool is_readable(const struct rtnl *watch)
+{
+    struct pollfd wait = {.fd = rtnl_fd(watch), .events = POLLIN};
+    return poll(&wait, 1, 0) == 1;
+}
+
+static void changes_are_noticed(void **state)
+{
+    struct rtnl *rtnl = begin(state);
+    struct rtnl watch;
+    int index = look_up(rtnl, "cord0").index;
+    assert_int_equal(rtnl_open_watch(&watch), 0);
+    assert_true(fcntl(rtnl_fd(&watch), F_GETFD) & FD_CLOEXEC);
+    assert_false(is_readable(&watch));
+    rtnl_forget_changes(&watch); // of nothing: does not wait
+    assert_int_equal(rtnl_set_link_mtu(rtnl, index, 1400), 0);
+    assert_true(is_readable(&watch));
+    rtnl_forget_changes(&watch);
+    assert_false(is_readable(&watch));
+    for (uint32_t i = 0; i < 200; i++) // more than it has room for
+        assert_int_equal(rtnl_set_link_mtu(rtnl, index, 1400 + i), 0);
+    assert_true(is_readable(&watch));
+    rtnl_forget_changes(&watch);
+    assert_false(is_readable(&watch));
+    assert_int_equal(rtnl_set_link_mtu(rtnl, index, DEFAULT_MTU), 0);
+    assert_true(is_readable(&watch));
+    rtnl_close(&watch);
+}
+
 static void queue_length(void **state)
 {
     struct rtnl *rtnl = begin(state);
@@ -338,6 +417,9 @@ int main(void)
         cmocka_unit_test(mtu),
         cmocka_unit_test(up_and_down),
         cmocka_unit_test(bridge_membership),
+        cmocka_unit_test(a_link_by_its_index),
+        cmocka_unit_test(ports_of_a_bridge),
+        cmocka_unit_test(changes_are_noticed),
         cmocka_unit_test(queue_length),
         cmocka_unit_test(address_generation),
         cmocka_unit_test(address_generation_without_ipv6),

@@ -25,7 +25,8 @@
 #define IN_FULL                                                                                                                            \
     "{\"schema\":1,\"name\":\"site-a\",\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":7325,\"public_key\":\"" KEY_A                          \
     "\",\"listen_port\":36160,\"tap\":{\"name\":\"cord0\",\"mtu\":1500,\"mac_address\":\"02:00:00:00:00:01\",\"bridge\":\"br0\","          \
-    "\"carrier_mode\":\"peer-up\",\"carrier\":false},\"shortcut\":{\"addresses\":[\"10.9.0.251/24\",\"fd00:9::251/64\"],\"mac_address\":"  \
+    "\"carrier_mode\":\"peer-up\",\"carrier\":false,\"narrow_ports\":[{\"name\":\"eth1\",\"mtu\":1400},{\"name\":\"eth2\",\"mtu\":1280}]}" \
+    ",\"shortcut\":{\"addresses\":[\"10.9.0.251/24\",\"fd00:9::251/64\"],\"mac_address\":"                                                 \
     "\"5e:c4:58:d5:86:a0\",\"answer\":\"peer-up\",\"conflicts\":2},\"reassembly\":{\"memory_bytes\":1048576,\"timeout_ms\":1000,"          \
     "\"used_bytes\":4752,\"unfinished_frames\":3,\"unfinished_frames_max\":618},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B   \
     "\",\"state\":\"up\",\"reason\":\"handshake completed\",\"since_s\":90,\"endpoint\":\"192.0.2.1:36160\",\"cipher\":\"aes-256-gcm\","   \
@@ -38,6 +39,7 @@
     "  public key  " KEY_A "\n"                                                                                                            \
     "  listens     UDP port 36160\n"                                                                                                       \
     "  TAP         cord0, no carrier, MTU 1500, bridge br0, carrier only while the peer is up, MAC address 02:00:00:00:00:01\n"            \
+    "              ports of the bridge with a smaller MTU, where larger frames are lost: eth1 (1400), eth2 (1280)\n"                       \
     "  shortcut    10.9.0.251/24, fd00:9::251/64, MAC address 5e:c4:58:d5:86:a0, answers only while the peer is up\n"                      \
     "              2 conflicts: somebody else claims an address of the shortcut (see the log)\n"                                           \
     "  reassembly  3 unfinished frames in 4.8 kB of 1.0 MB, waited for 1000 ms\n"                                                          \
@@ -97,7 +99,9 @@ static void test_hostile_documents(void **state)
         "{\"reassembly\":7}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":\"x\"}}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":1e308}}",
-        "{\"tap\":{\"name\":{},\"mtu\":\"\"},\"shortcut\":{\"addresses\":[7,null,\"x\"]},\"peers\":[7,null,[],{}],\"drops\":{\"a\":\"b\"}}",
+        "{\"tap\":{\"narrow_ports\":[7,{},{\"name\":\"\\u001b\",\"mtu\":\"x\"}]}}",
+        "{\"tap\":{\"name\":{},\"mtu\":\"\",\"narrow_ports\":{}},\"shortcut\":{\"addresses\":[7,null,\"x\"]},\"peers\":[7,null,[],{}],"
+        "\"drops\":{\"a\":\"b\"}}",
         "{\"uptime_s\":1e308,\"drops\":{\"a\":-1,\"b\":1e308},\"peers\":[{\"since_s\":-5,\"tx_frames\":1e308,\"tx_bytes\":1e308}]}",
         "{\"name\":\"\\u001b[2J\\n\",\"version\":\"\\u007f\",\"peers\":[{\"name\":\"\\u0007\"}],\"drops\":{\"\\u001b[0m\":1}}",
     };
