@@ -100,6 +100,8 @@ int udp_open(struct udp *udp, const struct udp_options *options);
 void udp_close(struct udp *udp);
 // Datagrams (a train that was joined on the way counts as one) that came while the receive buffer was full, so far; modulo 2^32.
 uint32_t udp_n_dropped(const struct udp *udp);
+// What an operator can do about a negative errno of sending, as "; do this", or "".
+const char *udp_send_advice(int error);
 // The port it is bound to, host order; 0 on failure.
 uint16_t udp_port(const struct udp *udp);
 

@@ -562,6 +562,33 @@ uint32_t udp_n_dropped(const struct udp *udp)
     return getsockopt(udp->fd, SOL_SOCKET, SO_MEMINFO, values, &len) == 0 && len == sizeof values ? values[MEMINFO_DROPS] : 0;
 }
 
+const char *udp_send_advice(int error)
+{
+    switch (error) {
+    case -ENETUNREACH:
+    case -EADDRNOTAVAIL:
+        return "; is the interface of the underlay up, has it an address, and is there a route (ip route get)?";
+    case -EHOSTUNREACH:
+        return "; nobody answers there for that address (ip neighbour), or a route says so (ip route get)";
+    case -ENETDOWN:
+    case -ENODEV:
+    case -ENXIO:
+        return "; the interface of the underlay is down or gone";
+    case -EPERM:
+        return "; a firewall on this machine refuses it (nft list ruleset)";
+    case -EACCES:
+        return "; a route or a firewall on this machine forbids it (ip route get)";
+    case -EINVAL:
+        return "; has this machine still the address in SourceAddress?";
+    case -EAFNOSUPPORT:
+        return "; the node has no socket for this IP version: see SourceAddress";
+    case -EMSGSIZE:
+        return "; set [Peer] PathMTU to the underlay's MTU or less";
+    default:
+        return "";
+    }
+}
+
 uint16_t udp_port(const struct udp *udp)
 {
     union sockaddr_any name;

@@ -586,6 +586,18 @@ static void would_block_and_no_buffers(void **state)
     assert_int_equal(run("tc qdisc del dev lo root"), 0);
 }
 
+static void advice_for_errors(void **state)
+{
+    static const int errors[] = {ENETUNREACH, EADDRNOTAVAIL, EHOSTUNREACH, ENETDOWN, ENODEV,      ENXIO,
+                                 EPERM,       EACCES,        EINVAL,       EMSGSIZE, EAFNOSUPPORT};
+    (void)state;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        assert_memory_equal(udp_send_advice(-errors[i]), "; ", 2);
+    assert_string_equal(udp_send_advice(0), "");
+    assert_string_equal(udp_send_advice(-EIO), "");
+    assert_non_null(strstr(udp_send_advice(-EMSGSIZE), "PathMTU"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +615,7 @@ int main(void)
         cmocka_unit_test(forged_icmp_costs_no_datagram),
         cmocka_unit_test(forged_icmp_does_not_turn_trains_off),
         cmocka_unit_test(would_block_and_no_buffers),
+        cmocka_unit_test(advice_for_errors),
     };
     has_namespace = enter_namespace() && set_up_loopback();
     return cmocka_run_group_tests(tests, NULL, NULL);
