@@ -34,17 +34,17 @@ static void tell_mtu(const struct ports *ports, const struct rtnl_link *now)
 {
     if (now->mtu == ports->tap.mtu)
         return;
-    if (now->mtu == ports->mtu_wanted)
+    if (now->mtu == ports->config.mtu)
         log_info("the TAP %s has MTU %u again, as [Tap] MTU says", now->name, now->mtu);
     else
         log_warning("the MTU of the TAP %s was changed to %u: ethercord goes on with the %u of [Tap] MTU; set both to the same", now->name,
-                    now->mtu, ports->mtu_wanted);
+                    now->mtu, ports->config.mtu);
 }
 
 // before, now: names of bridges, "" = none.
 static void tell_bridge(const struct ports *ports, const char *before, const char *now)
 {
-    const char *tap = ports->tap.name, *wanted = ports->bridge_wanted;
+    const char *tap = ports->tap.name, *wanted = ports->config.bridge;
 
     if (strcmp(before, now) == 0)
         return;
@@ -63,7 +63,7 @@ static void find_narrow(void *ctx, const struct rtnl_link *port)
 {
     struct look *look = ctx;
 
-    if (port->index == look->ports->tap.index || port->mtu >= look->ports->mtu_wanted)
+    if (port->index == look->ports->tap.index || port->mtu >= look->ports->config.mtu)
         return;
     if (look->n_narrow < PORTS_NARROW_MAX) {
         struct narrow_port *narrow = &look->narrow[look->n_narrow];
@@ -92,7 +92,7 @@ static void tell_narrow(const struct ports *ports, const struct look *look)
         if (!is_known(ports, &look->narrow[i]))
             log_warning("bridge %s: its port %s has MTU %u, the TAP %s has %u: the bridge drops larger frames on their way there without "
                         "telling anybody; set both to the same",
-                        ports->bridge_name, look->narrow[i].name, look->narrow[i].mtu, ports->tap.name, ports->mtu_wanted);
+                        ports->bridge_name, look->narrow[i].name, look->narrow[i].mtu, ports->tap.name, ports->config.mtu);
     if (look->n_narrow > PORTS_NARROW_MAX && ports->n_narrow <= PORTS_NARROW_MAX)
         log_warning("bridge %s: %zu more ports have a smaller MTU than the TAP %s", ports->bridge_name, look->n_narrow - PORTS_NARROW_MAX,
                     ports->tap.name);
@@ -149,8 +149,8 @@ void ports_look(struct ports *ports)
     int error = look_at_tap(ports);
     if (!error)
         error = look_at_ports(ports);
-    if (error == -ENODEV && !ports->is_gone) // or it was deleted, which the node will find out by itself
-        log_warning("the TAP %s is not in this network namespace any more: what is done to it there is not noticed", ports->tap.name);
+    if (error == -ENODEV && !ports->is_gone)
+        ports->config.on_gone(ports->config.ctx);
     ports->is_gone = error == -ENODEV;
 }
 
@@ -180,11 +180,12 @@ static void on_change(uv_poll_t *changed, int status, int events)
     uv_timer_start(&ports->timer, on_time, waited_ms < PORTS_EVERY_MS ? PORTS_EVERY_MS - waited_ms : PORTS_SETTLE_MS, 0);
 }
 
-void ports_open(struct ports *ports, const char *tap_name, uint32_t mtu, const char *bridge)
+void ports_open(struct ports *ports, const struct ports_config *config)
 {
+    const char *tap_name = config->tap_name, *bridge = config->bridge;
     int error;
 
-    *ports = (struct ports){.bridge_wanted = bridge, .mtu_wanted = mtu};
+    *ports = (struct ports){.config = *config};
     // The watch comes first: what changes between the two is looked at again.
     if ((error = rtnl_open_watch(&ports->watch)) || (error = rtnl_open(&ports->rtnl)) ||
         (error = rtnl_get_link(&ports->rtnl, tap_name, &ports->tap))) {
@@ -194,7 +195,7 @@ void ports_open(struct ports *ports, const char *tap_name, uint32_t mtu, const c
     }
     // As the monitor has just set it up. What differs by now is a change.
     ports->tap.flags |= IFF_UP;
-    ports->tap.mtu = mtu;
+    ports->tap.mtu = config->mtu;
     memcpy(ports->bridge_name, bridge, strnlen(bridge, IFNAMSIZ - 1));
     ports_look(ports);
 }

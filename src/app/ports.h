@@ -4,7 +4,7 @@
  *
  * A bridge drops frames that are longer than the MTU of the port they should leave by, and tells nobody; so a port with a smaller MTU than
  * the TAP's is worth a warning, and a line in the status. Also said, once per change: the TAP was taken down or is up again, has another
- * MTU than [Tap] says, or has left its bridge. Changes nothing. That the TAP was deleted is not its business: reading from it says so.
+ * MTU than [Tap] says, or has left its bridge. Changes nothing.
  *
  * Looks when it starts and after notifications of the kernel, which say only *that* something has changed: they are thrown away unread, and
  * however many there are, it looks at most once in PORTS_EVERY_MS. What came and went in between is not noticed.
@@ -33,22 +33,30 @@ struct narrow_port {
     uint32_t mtu;
 };
 
+struct ports_config {
+    const char *tap_name; // as the interface is called when it is opened
+    uint32_t mtu;         // by [Tap] MTU
+    const char *bridge;   // by [Tap] Bridge, "" = none; borrowed for as long as it is open
+    // The TAP is not in this network namespace any more: deleted, or given to another one.
+    void (*on_gone)(void *ctx);
+    void *ctx;
+};
+
 struct ports {
+    struct ports_config config;
     struct rtnl rtnl, watch;
     struct rtnl_link tap;       // when last looked at; index 0 = can't be looked at
     char bridge_name[IFNAMSIZ]; // that it is in, "" = none
-    const char *bridge_wanted;  // by [Tap] Bridge, "" = none; borrowed
-    uint32_t mtu_wanted;        // by [Tap] MTU
     struct narrow_port narrow[PORTS_NARROW_MAX];
     size_t n_narrow; // may be more than there is room for above
-    bool is_gone;    // to another namespace; said once
+    bool is_gone;    // said once
     uint64_t looked_ms;
     uv_poll_t changed;
     uv_timer_t timer;
 };
 
-// Looks for the first time. Needs no privilege. What can't be opened says nothing; a warning is logged then. bridge: "" = none; it is kept.
-void ports_open(struct ports *ports, const char *tap_name, uint32_t mtu, const char *bridge);
+// Looks for the first time. Needs no privilege. What can't be opened says nothing later; a warning is logged then.
+void ports_open(struct ports *ports, const struct ports_config *config);
 // From then on what changes is noticed, on this loop. The handles end with the others of the loop (loop_close_handles).
 int ports_start(struct ports *ports, uv_loop_t *uv) __attribute__((warn_unused_result));
 // Once the loop has ended. A zeroed struct is fine.

@@ -5,6 +5,7 @@
  */
 #include "worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,16 +205,35 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void stop_without_tap(struct worker *worker)
+{
+    if (worker->is_stopping)
+        return;
+    log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
+    worker->has_failed = true;
+    stop(worker);
+}
+
+// tx sees that by itself when it reads; but it does not while the underlay takes nothing, which may be long.
+static void on_tap_gone(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct mac_address mac;
+
+    if (tap_get_mac_address(&worker->devices->tap, &mac) == -EBADFD)
+        stop_without_tap(worker);
+    else
+        log_warning("the TAP %s was moved to another network namespace: what is done to it there is not noticed", worker->config->tap.name);
+}
+
 static void main_turn(struct worker *worker)
 {
     uint64_t now_ns = now_boot_ns();
     uint64_t deadline_ns = node_run_main(&worker->node, now_ns, now_wall_ns());
 
     note_far_mtu(worker);
-    if (atomic_load(&worker->tx.is_tap_gone) && !worker->is_stopping) {
-        log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
-        worker->has_failed = true;
-        stop(worker);
+    if (atomic_load(&worker->tx.is_tap_gone)) {
+        stop_without_tap(worker);
         return;
     }
     uv_timer_start(&worker->timer, on_timer, loop_ms_until(deadline_ns, now_ns), 0);
@@ -350,6 +370,19 @@ static bool start(struct worker *worker)
     return !error;
 }
 
+static void watch_ports(struct worker *worker)
+{
+    const struct tap_settings *tap = &worker->config->tap;
+
+    ports_open(&worker->ports, &(struct ports_config){
+                                   .tap_name = tap->name,
+                                   .mtu = tap->mtu,
+                                   .bridge = tap->bridge,
+                                   .on_gone = on_tap_gone,
+                                   .ctx = worker,
+                               });
+}
+
 int worker_main(struct config *config, struct worker_devices *devices)
 {
     signal(SIGINT, SIG_IGN); // Ctrl-C goes to the whole group; the monitor says when to stop
@@ -367,7 +400,7 @@ int worker_main(struct config *config, struct worker_devices *devices)
     worker->devices = devices;
     worker->facts = facts_of(config, devices);
     queues_open(&worker->queues, config->tap.name);
-    ports_open(&worker->ports, config->tap.name, config->tap.mtu, config->tap.bridge);
+    watch_ports(worker);
     worker->facts.queues = &worker->queues;
     worker->facts.ports = &worker->ports;
     worker->has_failed = !start(worker);

@@ -583,7 +583,7 @@ const char *udp_send_advice(int error)
     case -EAFNOSUPPORT:
         return "; the node has no socket for this IP version: see SourceAddress";
     case -EMSGSIZE:
-        return "; set [Peer] PathMTU to the underlay's MTU or less";
+        return "; set [Peer] PathMTU to the underlay's MTU or less, or to auto";
     default:
         return "";
     }
