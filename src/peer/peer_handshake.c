@@ -182,7 +182,7 @@ static enum drop_reason check_timestamp(struct peer *peer, const struct hello *h
     return DROP_HANDSHAKE_REPLAYED;
 }
 
-static bool respond(struct peer *peer, struct initiation_in *in, struct keypair *keypair, const struct peer_input *input)
+static enum drop_reason respond(struct peer *peer, struct initiation_in *in, struct keypair *keypair, const struct peer_input *input)
 {
     uint8_t ephemeral[NOISE_KEY_LEN], payload[WIRE_CHOICE_LEN], response[WIRE_RESPONSE_LEN];
     struct cookie_jar jar = peer->jar; // a copy: nobody sends cookie replies to responses, and the initiation's must still be known
@@ -195,12 +195,14 @@ static bool respond(struct peer *peer, struct initiation_in *in, struct keypair 
     random_fill(input->random, ephemeral, sizeof ephemeral);
     bool is_made = noise_create_response(&in->noise, ephemeral, payload, sizeof payload, msg.noise);
     sodium_memzero(ephemeral, sizeof ephemeral);
-    if (!is_made || !keypair_derive(peer, keypair, &in->noise))
-        return false;
+    if (!is_made)
+        return DROP_HANDSHAKE_FAILED;
+    if (!keypair_derive(peer, keypair, &in->noise)) // many that waited while we were not scheduled; the newest one is sent again
+        return DROP_HANDSHAKE_QUEUE_FULL;
     cookie_add_macs(&jar, response, sizeof response, input->now_ns);
     cookie_jar_deinit(&jar);
     memcpy(peer->held_response, response, sizeof response);
-    return true;
+    return DROP_COUNT;
 }
 
 enum drop_reason peer_initiation_received(struct peer *peer, struct initiation_in *in, const struct peer_input *input,
@@ -222,8 +224,9 @@ enum drop_reason peer_initiation_received(struct peer *peer, struct initiation_i
         return verdict;
     if (keypair.cipher == CIPHER_NONE)
         return DROP_HANDSHAKE_NO_CIPHER;
-    if (!respond(peer, in, &keypair, input))
-        return DROP_HANDSHAKE_FAILED;
+    verdict = respond(peer, in, &keypair, input);
+    if (verdict != DROP_COUNT)
+        return verdict;
     memcpy(peer->received_timestamp, in->hello.timestamp, WIRE_TIMESTAMP_LEN);
     peer->clock_behind_ns = 0;
     if (!peer->is_greater)
@@ -267,7 +270,7 @@ enum drop_reason peer_response_received(struct peer *peer, const struct response
     if (!is_allowed)
         return DROP_HANDSHAKE_NO_CIPHER;
     if (!is_derived)
-        return DROP_HANDSHAKE_FAILED;
+        return DROP_HANDSHAKE_QUEUE_FULL;
     keypair_arrive(peer, &keypair, acts);
     return DROP_COUNT;
 }

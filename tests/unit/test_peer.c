@@ -412,7 +412,7 @@ static void test_full_keystore(void **state)
         taken[i] = keystore_get_recv(b->keystore);
     tick(a);
     struct datagram initiation = take(a);
-    assert_int_equal(deliver(b, &initiation), DROP_HANDSHAKE_FAILED);
+    assert_int_equal(deliver(b, &initiation), DROP_HANDSHAKE_QUEUE_FULL);
     assert_false(b->peer.arriving.is_used);
     assert_int_equal(b->n_out, 0);
     for (int i = 0; i < KEYSTORE_PLACES; i++)
