@@ -38,6 +38,8 @@ static void count_refused(struct tap_out *out, uint32_t n_frames, int error, uin
         return;
     }
     count_add(&out->counters->drops[DROP_TAP_WRITE_FAILED], n_frames);
+    if (error == -EBADFD) // it was deleted: tx finds that out too, and says so
+        return;
     log_limited(&out->refused, now_ns, LOG_LEVEL_WARNING, "the TAP refuses frames: %s", strerror(-error));
 }
 
