@@ -34,7 +34,7 @@ enum {
     PMTU_BASE = 1280, // every path of IPv6 has it (RFC 8200 5), and nearly every one of IPv4
     PMTU_PROBES_MAX = 3
 };
-#define PMTU_WAIT_NS (200 * NS_PER_MS)    // for an answer, and twice the round trip
+#define PMTU_WAIT_NS (100 * NS_PER_MS)    // for an answer, and twice the round trip; doubled for the last of three
 #define PMTU_WAIT_BLIND_NS NS_PER_S       // … while that is not known
 #define PMTU_SUSPECT_NS (200 * NS_PER_MS) // without a report on large datagrams, and twice the round trip
 #define PMTU_HINT_EVERY_NS NS_PER_S       // hints that begin a check of the size in use

@@ -39,11 +39,17 @@ static inline void activity_note(_Atomic uint64_t *when, uint64_t now_ns)
     atomic_store_explicit(when, now_ns, memory_order_relaxed);
 }
 
-// A value that crosses with the setting to 0 may be lost: the next large datagram brings it again.
-static inline void activity_note_size(struct activity *activity, uint32_t size)
+// What is no larger than this passes everywhere, and is not noted.
+enum { ACTIVITY_SIZE_MIN = 576 };
+// Whether it is the first since main set it to 0. A value that crosses with that may be lost: the next large datagram brings it again.
+static inline bool activity_note_size(struct activity *activity, uint32_t size)
 {
-    if (size > atomic_load_explicit(&activity->largest_sent, memory_order_relaxed))
-        atomic_store_explicit(&activity->largest_sent, size, memory_order_relaxed);
+    uint32_t noted = atomic_load_explicit(&activity->largest_sent, memory_order_relaxed);
+
+    if (size <= noted || size <= ACTIVITY_SIZE_MIN)
+        return false;
+    atomic_store_explicit(&activity->largest_sent, size, memory_order_relaxed);
+    return noted == 0;
 }
 
 static inline uint64_t activity_last(const _Atomic uint64_t *when)

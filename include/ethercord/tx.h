@@ -99,6 +99,8 @@ struct tx {
     struct tx_datagram out[TX_DATAGRAMS];
     int n_out, first_out;
     bool is_skipping_run; // a piece was refused
+    uint64_t stuck_ns;    // since when the first datagram is refused for want of room; 0 = it is not
+    size_t refused_len;   // datagrams of that length were refused for so long that it is not for want of room; 0 = none
     struct udp_train trains[UDP_BATCH_MAX];
     uint8_t shortcut_room[FRAME_MAX];
     struct tap_out tap_out;   // for the shortcut, and for who sends what is too big

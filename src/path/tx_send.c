@@ -6,8 +6,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ethercord/clock.h"
 #include "messages.h"
 #include "tx_private.h"
+
+// A full queue (ENOBUFS) has room again after a packet's time. Some devices say it for ever of what is too long for them, or for their
+// queue.
+#define STUCK_NS (50 * NS_PER_MS)
+
+// Main wants to know at once when large datagrams begin to go out: from then on it waits for the peer's report about them.
+static void note_size(struct tx *tx, const struct tx_datagram *datagram)
+{
+    if (activity_note_size(tx->activity, (uint32_t)(datagram->len + tx_headers_len(&datagram->to))))
+        tx->needs_main = true;
+}
 
 static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
 {
@@ -17,7 +29,7 @@ static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
     count_traffic(tx->counters, COUNT_TX_BYTES, datagram->n_bytes);
     count_traffic(tx->counters, COUNT_TX_SEGMENTS, datagram->is_segment ? 1 : 0);
     if (datagram->n_frames > 0 || datagram->is_fragment)
-        activity_note_size(tx->activity, (uint32_t)(datagram->len + tx_headers_len(&datagram->to)));
+        note_size(tx, datagram);
 }
 
 // A packet that is too long for our own interface: its MTU has become less, or this is how a probe finds it out. What was made for the old
@@ -59,7 +71,8 @@ static void refuse(struct tx *tx, int error, uint64_t now_ns)
         count_add(&tx->counters->drops[DROP_SEND_FAILED], datagram->n_frames);
     }
     log_limited(&tx->send_failed, now_ns, LOG_LEVEL_WARNING, "can't send %zu bytes to %s: %s%s", datagram->len,
-                addr_format(&datagram->to.remote, to), strerror(-error), !tx->is_path_mtu_fixed && error == -EMSGSIZE ? "; the path MTU is looked for anew" : udp_send_advice(error));
+                addr_format(&datagram->to.remote, to), strerror(-error),
+                !tx->is_path_mtu_fixed && error == -EMSGSIZE ? "; the path MTU is looked for anew" : udp_send_advice(error));
     tx->first_out++;
 }
 
@@ -123,16 +136,35 @@ static int send_trains(struct tx *tx)
     return udp->ops->send_batch(udp, tx->trains, gather(tx));
 }
 
+// Whether the first datagram is not to be tried again, though the kernel says that it is only its queue that is full.
+static bool is_hopeless(struct tx *tx, uint64_t now_ns)
+{
+    const struct tx_datagram *datagram = &tx->out[tx->first_out];
+
+    if (datagram->is_probe || (tx->refused_len && datagram->len >= tx->refused_len))
+        return true;
+    if (tx->stuck_ns == 0)
+        tx->stuck_ns = now_ns;
+    if (age_ns(now_ns, tx->stuck_ns) < STUCK_NS)
+        return false;
+    tx->refused_len = datagram->len;
+    return true;
+}
+
 static void note_sent(struct tx *tx, int n_datagrams, uint64_t now_ns)
 {
+    tx->stuck_ns = 0;
     const struct udp_train *train = tx->trains;
 
     for (int left = n_datagrams; left > 0; train++) {
         count_traffic(tx->counters, COUNT_TX_TRAINS, 1);
         left -= (int)((train->len + train->datagram_len - 1) / train->datagram_len);
     }
-    while (n_datagrams-- > 0)
+    while (n_datagrams-- > 0) {
+        if (tx->out[tx->first_out].len >= tx->refused_len)
+            tx->refused_len = 0;
         count_sent(tx, &tx->out[tx->first_out++]);
+    }
     activity_note(&tx->activity->sent_ns, now_ns);
 }
 
@@ -145,7 +177,7 @@ bool tx_flush(struct tx *tx, enum tx_wait *wait, uint64_t now_ns)
             continue;
         }
         int sent = send_trains(tx);
-        if (sent == 0 || sent == -ENOBUFS) {
+        if (sent == 0 || (sent == -ENOBUFS && !is_hopeless(tx, now_ns))) {
             count_traffic(tx->counters, COUNT_SEND_BLOCKED, 1);
             *wait = sent == 0 ? TX_WAIT_UDP : TX_WAIT_A_BIT;
             return false;

@@ -94,6 +94,9 @@ void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input
 
 void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t size, const struct peer_input *input)
 {
-    if (peer->has_endpoint && addr_equal(&peer->endpoint.remote, remote))
+    struct addr known = peer->endpoint.remote;
+
+    known.port = remote->port; // of IPv4, our kernel's own refusals name none
+    if (peer->has_endpoint && addr_equal(&known, remote))
         pmtu_hinted(&peer->pmtu, size, input->now_ns);
 }

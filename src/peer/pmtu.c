@@ -144,6 +144,7 @@ static void fall(struct pmtu *pmtu, uint16_t fallen)
     pmtu->suspect_ns = 0;
     pmtu->told = 0;
     begin_search(pmtu, (uint16_t)(fallen - 1));
+    pmtu->has_tried_top = true; // one byte less is no likely size
     if (fallen <= PMTU_BASE)
         pmtu->low = pmtu->floor;
 }
@@ -195,7 +196,9 @@ static uint64_t wait_ns(const struct pmtu *pmtu, const struct pmtu_view *view)
 {
     uint64_t wait = view->rtt_ns ? PMTU_WAIT_NS + 2 * view->rtt_ns : PMTU_WAIT_BLIND_NS;
 
-    return wait << (pmtu->n_silent < 3 ? pmtu->n_silent : 3);
+    if (pmtu->n_silent > 0) // the path is down: no need for haste
+        return wait << (pmtu->n_silent < 4 ? pmtu->n_silent : 4);
+    return pmtu->n_probes < PMTU_PROBES_MAX ? wait : 2 * wait;
 }
 
 // Judges the try that is out, and says whether another one is due.

@@ -212,8 +212,11 @@ static int send_one(struct sim_node *node, const struct udp_train *from, size_t 
     sim_assert(sim, from->endpoint.remote.family == AF_INET && from->endpoint.remote.port != 0);
     if (source->family != AF_UNSPEC && !is_same_ip(source, &node->own))
         return -EINVAL; // as the kernel says when it is not ours (any more)
-    if (sim->links[node->id].mtu && len > sim->links[node->id].mtu)
+    if (sim->links[node->id].mtu && len > sim->links[node->id].mtu) {
+        sim_icmp(node, &from->endpoint.remote, (uint32_t)sim->links[node->id].mtu + SIM_HEADERS_LEN);
+        node->icmp.is_local = true;
         return -EMSGSIZE;
+    }
     *datagram = (struct sim_datagram){.sender = node->id, .from = node->seen, .to = from->endpoint.remote, .ecn = from->ecn, .len = len};
     if (sim->links[node->id].is_marking && from->ecn != ECN_NOT_ECT)
         datagram->ecn = ECN_CE;
