@@ -13,7 +13,7 @@
  *   FIXED      as configured                     nothing
  *   SEARCHING  the largest that passed, at first PMTU_BASE
  *                                                probes between what passed and what did not (5.3.1, 5.3.2)
- *   FOUND      the same                          one byte more is tried again, after half a minute first, then less and less often (5.3.3)
+ *   FOUND      the same                          one byte more is tried again, after half a minute first, then less and less often (5.1.1)
  *
  * In both, large datagrams that go out and are not seen by the peer (it reports what arrives) are a suspicion, and so is ICMP that names a
  * smaller size. Then that or the base is used at once, for being wrong costs little, while the size that was in use is probed: if it passes
@@ -34,12 +34,12 @@ enum {
     PMTU_BASE = 1280, // every path of IPv6 has it (RFC 8200 5), and nearly every one of IPv4
     PMTU_PROBES_MAX = 3
 };
-#define PMTU_WAIT_NS (100 * NS_PER_MS)    // for an answer, and twice the round trip; doubled for the last of three
-#define PMTU_WAIT_BLIND_NS NS_PER_S       // … while that is not known
-#define PMTU_SUSPECT_NS (200 * NS_PER_MS) // without a report on large datagrams, and twice the round trip
-#define PMTU_HINT_EVERY_NS NS_PER_S       // hints that begin a check of the size in use
-#define PMTU_LOOK_NS (100 * NS_PER_MS)    // whether large datagrams go out, while they do
-#define PMTU_BUSY_NS NS_PER_S             // … and for so long after the last
+#define PMTU_WAIT_NS (100 * NS_PER_MS)       // for an answer, and twice the round trip; doubled for the last of three
+#define PMTU_WAIT_BLIND_NS (300 * NS_PER_MS) // … while that is not known
+#define PMTU_SUSPECT_NS (200 * NS_PER_MS)    // without a report on large datagrams, and twice the round trip
+#define PMTU_HINT_EVERY_NS NS_PER_S          // hints that begin a check of the size in use
+#define PMTU_LOOK_NS (100 * NS_PER_MS)       // whether large datagrams go out, while they do
+#define PMTU_BUSY_NS NS_PER_S                // … and for so long after the last
 #define PMTU_RAISE_FIRST_NS (30 * NS_PER_S)
 #define PMTU_RAISE_MAX_NS (600 * NS_PER_S) // RFC 8899 5.1.1
 
