@@ -28,6 +28,7 @@ FAR = "10.9.0.2"
 HEADERS_BYTES = 14 + 20 + 8  # Ethernet, IPv4, UDP
 SMALL_BYTES = 64  # of an Ethernet frame without its FCS
 LARGE_BYTES = 1400  # fits one datagram of every peer
+FULL_BYTES = 1514  # of an MTU of 1500: fits none, over an underlay of 1500
 PF_KTHREAD = 0x00200000
 USER_HZ = os.sysconf("SC_CLK_TCK")
 
@@ -348,6 +349,7 @@ MEASURES = {
     "tcp8-both": (lambda session: tcp(session, 8, "both"), lambda s: s + 0.3),
     "udp64": (lambda session: udp(session, SMALL_BYTES), lambda s: UDP_COST),
     "udp1400": (lambda session: udp(session, LARGE_BYTES), lambda s: UDP_COST),
+    "udp1514": (lambda session: udp(session, FULL_BYTES), lambda s: UDP_COST),
     "overload": (overload, lambda s: s + 0.3),
     "ping-load": (ping_load, lambda s: load_seconds(s) + 2),
     "memory": (memory, lambda s: 0.1),

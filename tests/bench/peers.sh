@@ -152,7 +152,7 @@ ethercord_start() {
     [[ $1 != *chacha20 ]] || cipher=chacha20-poly1305
     for site in A B; do
         : >"$WORK/$site.log"
-        node_start "$site" Node.Cipher=$cipher Peer.PathMTU=1500 || return 1
+        node_start "$site" Node.Cipher=$cipher || return 1
         note_file "$site" "$WORK/$site.conf"
         echo "$site\$ ethercord run $site.conf &" >>"$WORK/commands"
     done
@@ -299,7 +299,7 @@ peer_setup() {
     case $1 in
         veth) echo "The underlay itself is a port of both bridges: what hosts, bridges and load generators can do at most in that mode." ;;
         vxlan) echo "One remote, default settings. It never cuts a packet, so the underlay's MTU is 1550 for this one alone." ;;
-        ethercord-*) echo "\`PathMTU = 1500\`, which is what the underlay has. What fits no datagram is cut inside the encryption." ;;
+        ethercord-*) echo "All defaults; the path MTU is found to be 1500. What fits no datagram is cut inside the encryption." ;;
         openvpn-*) echo "\`--fast-io\`, all else by default. That lowers TCP's MSS (\`mssfix\`, to 1356 here) so that it fits one" \
             "datagram; what is larger all the same becomes outer IP fragments." ;;
         fastd-*) echo "\`mtu 1500\`; larger datagrams than the underlay's MTU become outer IP fragments. \`remote\` at one end only:" \

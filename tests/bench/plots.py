@@ -33,6 +33,7 @@ PLOTS = (
     ("cpu-per-gb", "CPU time for one TCP flow (seconds of all cores per GB, less is better)", "tcp1", spread_of("cpu_s_per_gb")),
     ("udp-64", "64-byte UDP frames that arrive (frames/s, more is better)", "udp64", spread_of("peak_fps")),
     ("udp-1400", "1400-byte UDP frames that arrive (frames/s, more is better)", "udp1400", spread_of("peak_fps")),
+    ("udp-1514", "1514-byte UDP frames, which fit no datagram, that arrive (frames/s, more is better)", "udp1514", spread_of("peak_fps")),
     ("ping-idle", "Ping while idle: median, and up to the 99th percentile (µs, less is better)", "ping", percentiles),
     ("ping-load", "Ping beside one TCP flow: median, and up to the 99th percentile (µs, less is better)", "ping-load", percentiles),
 )

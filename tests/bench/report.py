@@ -123,11 +123,11 @@ def udp_table(data, mode):
     rows = []
     for peer in data.peers:
         row = [data.title(peer)]
-        for measure in ("udp64", "udp1400"):
+        for measure in ("udp64", "udp1400", "udp1514"):
             row += [cell(data, mode, peer, measure, "peak_fps", 1e-3), cell(data, mode, peer, measure, "clean_fps", 1e-3),
                     cell(data, mode, peer, measure, "cpu_us_per_frame")]
         rows.append(row + [overload_cell(data, mode, peer)])
-    head = [f"{size} B: {what}" for size in (64, 1400) for what in ("k frames/s", "without loss", "CPU-µs/frame")]
+    head = [f"{size} B: {what}" for size in (64, 1400, 1514) for what in ("k frames/s", "without loss", "CPU-µs/frame")]
     note = ("Thousand frames per second that arrive, at the offered rate where most do; at the highest rate that was tried where 99.5 % do;"
             " CPU per frame at the former. Last: what still arrives when twice of the former is sent.")
     return Table(f"UDP, {mode}", note, ["", *head, "2x overload, %"], rows)
