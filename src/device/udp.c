@@ -39,6 +39,7 @@ enum {
     // Another thread that drains a full error queue leaves one pending error after the other: rows of 200 were measured. The
     // limit is there so that an errno that we don't know better about can't hold up the thread for ever.
     TRIES_PENDING = 1 << 14,
+    BLOCKED_MAX = 16,   // would block, between such tries
     TRIES_TOO_LONG = 8, // EMSGSIZE: from an ICMP error, or of its own, which also adds an entry to the error queue each time
     MEMINFO_DROPS = 8,  // SK_MEMINFO_DROPS, the last of what SO_MEMINFO gives since Linux 4.6
     STRIKES_MAX = 3,    // trains refused one after the other
@@ -311,6 +312,7 @@ static int send_messages(const struct udp *udp, int n)
 {
     int sent = 0, n_datagrams = 0;
     int n_failed = 0; // with the message that is now the first
+    int n_blocked = 0;
     while (sent < n) {
         int got = sendmmsg(udp->fd, scratch.messages + sent, (unsigned)(n - sent), MSG_DONTWAIT);
         if (got > 0) {
@@ -320,8 +322,10 @@ static int send_messages(const struct udp *udp, int n)
             continue;
         }
         int error = errno;
-        if (error == EAGAIN)
+        if (error == EAGAIN && (n_failed == 0 || ++n_blocked > BLOCKED_MAX))
             break;
+        if (error == EAGAIN) // a message that is refused for its length must not be what everything waits for
+            continue;
         if (is_refused(udp, sent, error, ++n_failed))
             return n_datagrams > 0 ? n_datagrams : -error; // an error of its own shows again when the caller goes on from here
     }

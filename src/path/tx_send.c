@@ -141,7 +141,7 @@ static bool is_hopeless(struct tx *tx, uint64_t now_ns)
 {
     const struct tx_datagram *datagram = &tx->out[tx->first_out];
 
-    if (datagram->is_probe || (tx->refused_len && datagram->len >= tx->refused_len))
+    if (tx->refused_len && datagram->len >= tx->refused_len)
         return true;
     if (tx->stuck_ns == 0)
         tx->stuck_ns = now_ns;
