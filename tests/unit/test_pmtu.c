@@ -16,6 +16,10 @@
 
 #define START_NS (1000 * NS_PER_S)
 
+#ifndef STORM_EVENTS
+#define STORM_EVENTS 1000000
+#endif
+
 // A path and the node at its beginning, on a virtual clock.
 struct path {
     struct pmtu pmtu;
@@ -474,6 +478,136 @@ static void test_without_reports_the_size_holds(void **state)
     assert_in_range(path.pmtu.size, PMTU_BASE, 1300);
 }
 
+/* ---- anything at any time ---- */
+
+static struct pmtu_result storm_tick(struct path *path)
+{
+    const struct random_source random = {.ctx = path, .fill = fill_random};
+    const struct pmtu_view view = {.now_ns = path->now_ns,
+                                   .received_ns = path->received_ns,
+                                   .rtt_ns = path->rtt_ns,
+                                   .largest_sent = path->largest_sent,
+                                   .random = &random};
+    struct pmtu_result result = pmtu_tick(&path->pmtu, &view);
+
+    take_news(path);
+    assert_true(result.deadline_ns > path->now_ns);
+    if (result.probe) {
+        assert_int_equal(result.probe, path->pmtu.probe);
+        assert_in_range(result.probe, path->pmtu.floor, PATH_MTU_MAX);
+    }
+    return result;
+}
+
+static uint32_t storm_size(struct path *path)
+{
+    const struct pmtu *pmtu = &path->pmtu;
+    const uint32_t near[] = {pmtu->size, pmtu->probe, pmtu->low, pmtu->high, pmtu->hint, pmtu->floor, PMTU_BASE, PATH_MTU_MAX};
+    uint32_t pick = roll(path, 12);
+
+    if (pick < 8)
+        return near[pick] + roll(path, 3) - 1; // UINT32_MAX, too
+    return pick < 11 ? roll(path, 10000) : roll(path, UINT32_MAX);
+}
+
+// Whatever comes in whatever order. Returns whether the path is another one.
+static bool storm_event(struct path *path)
+{
+    static const uint64_t steps_ns[] = {0, 1, NS_PER_MS, 50 * NS_PER_MS, 300 * NS_PER_MS, NS_PER_S, 700 * NS_PER_S};
+    uint8_t token[WIRE_TOKEN_LEN] = {0};
+
+    switch (roll(path, 16)) {
+    case 0:
+    case 1:
+        if (pmtu_probe_answered(&path->pmtu, path->pmtu.token))
+            path->largest_sent = 0;
+        break;
+    case 2:
+        assert_false(pmtu_probe_answered(&path->pmtu, token));
+        break;
+    case 3:
+        if (pmtu_reported(&path->pmtu, storm_size(path), path->largest_sent))
+            path->largest_sent = 0;
+        break;
+    case 4:
+        if (pmtu_refused(&path->pmtu, storm_size(path) | 32)) // no packet has fewer bytes
+            path->largest_sent = 0;
+        break;
+    case 5:
+        pmtu_hinted(&path->pmtu, storm_size(path), path->now_ns);
+        break;
+    case 6:
+        path->largest_sent = storm_size(path);
+        break;
+    case 7:
+        path->rtt_ns = roll(path, 3) * (uint64_t)roll(path, 2000000000);
+        break;
+    case 8:
+        if (roll(path, 20) == 0)
+            pmtu_resume(&path->pmtu);
+        break;
+    case 9:
+        if (roll(path, 50) == 0) {
+            pmtu_restart(&path->pmtu, roll(path, 2) ? AF_INET6 : AF_INET);
+            return true;
+        }
+        break;
+    case 10:
+        path->received_ns = path->now_ns;
+        break;
+    default:
+        path->now_ns += steps_ns[roll(path, 7)];
+        (void)storm_tick(path);
+    }
+    return false;
+}
+
+// From here on the path is as it should be: what it carries is found.
+static void calm_down(struct path *path)
+{
+    uint32_t carries = path->pmtu.floor + roll(path, (uint32_t)(PATH_MTU_MAX - path->pmtu.floor) + 1);
+    uint64_t end_ns = path->now_ns + 4000 * NS_PER_S; // the rarest raise, and what may have to be found out before
+    bool is_loaded = roll(path, 2);
+
+    path->rtt_ns = 20 * NS_PER_MS;
+    while (path->now_ns < end_ns) {
+        struct pmtu_result result = storm_tick(path);
+        path->now_ns += path->rtt_ns;
+        path->received_ns = path->now_ns;
+        path->largest_sent = is_loaded ? path->pmtu.size : 0;
+        if (result.probe && result.probe <= carries)
+            (void)pmtu_probe_answered(&path->pmtu, path->pmtu.token);
+        if (is_loaded && path->pmtu.size <= carries && pmtu_reported(&path->pmtu, path->pmtu.size, path->largest_sent))
+            path->largest_sent = 0;
+        else if (result.deadline_ns > path->now_ns)
+            path->now_ns = result.deadline_ns;
+    }
+    if (path->pmtu.size != carries && (is_loaded || path->pmtu.size < carries))
+        fail_msg("%u is in use where %u pass", path->pmtu.size, carries);
+}
+
+static void test_whatever_comes(void **state)
+{
+    struct path path;
+    uint32_t largest = PMTU_BASE; // that can have passed
+
+    (void)state;
+    path_open(&path, AF_INET, 0);
+    for (int i = 1; i <= STORM_EVENTS; i++) {
+        uint16_t probe = path.pmtu.probe;
+        if (storm_event(&path))
+            largest = PMTU_BASE;
+        largest = probe > largest ? probe : largest;
+        assert_in_range(path.pmtu.size, path.pmtu.floor, largest);
+        assert_true(path.pmtu.low <= PATH_MTU_MAX && path.pmtu.high <= PATH_MTU_MAX && path.pmtu.hint <= PATH_MTU_MAX);
+        assert_true(!path.pmtu.is_check || (path.pmtu.probe > 0 && path.pmtu.size < path.pmtu.probe));
+        if (i % 5000 == 0) {
+            calm_down(&path);
+            largest = path.pmtu.is_check ? path.pmtu.probe : path.pmtu.size;
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_a_late_answer_counts_for_its_size_only),
         cmocka_unit_test(test_a_fixed_size_is_left_alone),
         cmocka_unit_test(test_without_reports_the_size_holds),
+        cmocka_unit_test(test_whatever_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
