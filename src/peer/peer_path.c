@@ -63,6 +63,8 @@ uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struc
         result = pmtu_tick(&peer->pmtu, &view);
     }
     if (peer->told_path_mtu != peer->pmtu.size) {
+        if (peer->pmtu.size < peer->told_path_mtu)
+            forget_sent(input); // what was sent was for another path, or another size
         peer->told_path_mtu = peer->pmtu.size;
         peer_act_add(acts, PEER_ACT_SET_PATH_MTU)->u.path_mtu = peer->pmtu.size;
     }

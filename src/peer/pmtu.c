@@ -240,9 +240,11 @@ static uint64_t suspicion_ns(const struct pmtu_view *view)
 
 static void suspect(struct pmtu *pmtu, const struct pmtu_view *view)
 {
-    if (view->largest_sent > pmtu->floor)
+    bool is_large = view->largest_sent > pmtu->floor && pmtu->size > pmtu->floor; // at the floor there is nothing to suspect
+
+    if (is_large)
         pmtu->busy_ns = view->now_ns;
-    if (view->largest_sent <= pmtu->floor || pmtu->size <= pmtu->floor || pmtu->is_check) {
+    if (!is_large || pmtu->is_check) {
         pmtu->suspect_ns = 0;
         return;
     }

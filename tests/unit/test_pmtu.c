@@ -510,6 +510,24 @@ static uint32_t storm_size(struct path *path)
     return pick < 11 ? roll(path, 10000) : roll(path, UINT32_MAX);
 }
 
+// Something large was sent before the path was this one, and nobody will ever say that it has come.
+static void test_an_idle_path_is_not_looked_at(void **state)
+{
+    static const uint16_t families[] = {AF_INET, AF_INET6};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct path path;
+        path_open(&path, families[i], families[i] == AF_INET6 ? PMTU_BASE : PATH_MTU_MIN);
+        run_until_found(&path, 60 * NS_PER_S);
+        path.largest_sent = 1500;
+        run(&path, 5 * NS_PER_S);
+        assert_int_equal(path.pmtu.size, path.pmtu.floor);
+        uint64_t deadline_ns = storm_tick(&path).deadline_ns;
+        assert_true(deadline_ns > path.now_ns + NS_PER_S);
+    }
+}
+
 // Whatever comes in whatever order. Returns whether the path is another one.
 static bool storm_event(struct path *path)
 {
@@ -632,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_a_late_answer_counts_for_its_size_only),
         cmocka_unit_test(test_a_fixed_size_is_left_alone),
         cmocka_unit_test(test_without_reports_the_size_holds),
+        cmocka_unit_test(test_an_idle_path_is_not_looked_at),
         cmocka_unit_test(test_whatever_comes),
     };
 
