@@ -178,6 +178,7 @@ struct peer {
 
     uint64_t echo_sent_ns;
     bool is_echo_waiting; // for its answer
+    uint64_t echoed_ns;   // when an answer last came; 0 = never
     uint8_t echo_id[WIRE_TOKEN_LEN];
     uint64_t rtt_ns; // 0 = not known
 

@@ -6,8 +6,8 @@
  * packets in bytes, all times boot-time ns. Belongs to the main thread.
  *
  * A probe is a padded record that the peer answers; one size is tried at a time, at most three times, and a try counts as lost only when
- * something else has come from the peer meanwhile: a path that is down says nothing about sizes. What ICMP says is a hint where to look
- * next, and never more: whoever forges it can make us look, not shrink.
+ * an echo has been answered meanwhile, which is small: a path that is down, be it in our direction alone, says nothing about sizes. What
+ * ICMP says is a hint where to look next, and never more: whoever forges it can make us look, not shrink.
  *
  *   state      size in use                       what happens
  *   FIXED      as configured                     nothing
@@ -61,7 +61,7 @@ struct pmtu {
     bool wants_check;
     uint8_t token[WIRE_TOKEN_LEN];
     unsigned n_probes; // sent, of this size, that count
-    unsigned n_silent; // sent, while nothing at all came
+    unsigned n_silent; // sent, while no echo was answered
     uint64_t probed_ns;
 
     uint64_t suspect_ns; // since when large datagrams have gone out without a report; 0 = none
@@ -83,7 +83,7 @@ void pmtu_resume(struct pmtu *pmtu);
 
 struct pmtu_view {
     uint64_t now_ns;
-    uint64_t received_ns;  // last authenticated data message; 0 = never
+    uint64_t echoed_ns;    // when an echo was last answered: what is small gets there; 0 = never
     uint64_t rtt_ns;       // 0 = not known
     uint32_t largest_sent; // since the caller last forgot it; 0 = nothing
     const struct random_source *random;

@@ -101,6 +101,7 @@ void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LE
     if (!peer->is_echo_waiting || memcmp(peer->echo_id, id, WIRE_TOKEN_LEN) != 0)
         return;
     peer->is_echo_waiting = false; // an answer counts once
+    peer->echoed_ns = input->now_ns;
     peer->rtt_ns = age_ns(input->now_ns, peer->echo_sent_ns);
 }
 

@@ -55,7 +55,7 @@ uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struc
     if (peer->current.is_used && peer->is_up && peer->has_endpoint) {
         const struct pmtu_view view = {
             .now_ns = input->now_ns,
-            .received_ns = activity_last(&input->activity->received_ns),
+            .echoed_ns = peer->echoed_ns,
             .rtt_ns = peer->rtt_ns,
             .largest_sent = largest_sent(input),
             .random = input->random,

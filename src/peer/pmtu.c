@@ -208,7 +208,7 @@ static bool is_try_due(struct pmtu *pmtu, const struct pmtu_view *view)
         return true;
     if (view->now_ns < pmtu->probed_ns + wait_ns(pmtu, view))
         return false;
-    if (view->received_ns <= pmtu->probed_ns) { // nothing came at all
+    if (view->echoed_ns <= pmtu->probed_ns) { // nothing gets there at all, or back
         pmtu->n_silent++;
         pmtu->n_probes--;
     } else {

@@ -284,12 +284,34 @@ static void test_outage(void **state)
     sim_each_seed("test_outage", 20, outage);
 }
 
+// Nothing gets from A to B for a while, the other direction is in order: that says nothing about sizes.
+static void one_way_outage(struct sim *sim)
+{
+    start_with_1500(sim);
+    sim_flow(sim, SIM_A, NS_PER_MS, 1200, 1430);
+    sim_flow(sim, SIM_B, 5 * NS_PER_MS, 60, 1430);
+    sim_run(sim, NS_PER_S);
+    sim->links[SIM_A].is_blocked = true;
+    sim_run(sim, 300 * NS_PER_MS + sim_below(sim, 7 * NS_PER_S));
+    sim->links[SIM_A].is_blocked = false;
+    sim_run(sim, 3 * NS_PER_S);
+    assert_path(sim, 1500);
+    sim_assert(sim, sim_counted(sim, SIM_A, COUNT_BLACK_HOLES) == 0);
+}
+
+static void test_one_way_outage(void **state)
+{
+    (void)state;
+    sim_each_seed("test_one_way_outage", 30, one_way_outage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_path),        cmocka_unit_test(test_below_the_base), cmocka_unit_test(test_black_hole),
         cmocka_unit_test(test_interface_shrinks), cmocka_unit_test(test_forged_icmp),    cmocka_unit_test(test_rough_weather),
         cmocka_unit_test(test_another_endpoint),  cmocka_unit_test(test_outage),
+        cmocka_unit_test(test_one_way_outage),
     };
 
     sim_begin();

@@ -24,7 +24,7 @@
 struct path {
     struct pmtu pmtu;
     uint64_t now_ns;
-    uint64_t received_ns;
+    uint64_t echoed_ns;
     uint64_t rtt_ns;
     uint32_t carries;      // larger packets vanish …
     uint32_t device;       // … and those larger than this are refused by our kernel; 0 = none are
@@ -75,7 +75,7 @@ static void send_probe(struct path *path, uint16_t size)
 {
     path->n_probes++;
     if (!is_lost(path)) // the echo beside it
-        path->received_ns = path->now_ns + path->rtt_ns;
+        path->echoed_ns = path->now_ns + path->rtt_ns;
     if (path->device && size > path->device) {
         (void)pmtu_refused(&path->pmtu, size);
         pmtu_hinted(&path->pmtu, path->device, path->now_ns);
@@ -106,7 +106,6 @@ static void pass_time(struct path *path, uint64_t until_ns)
         path->stalled_ns += passed_ns;
     } else if (path->now_ns >= path->report_ns && !path->is_down) {
         path->report_ns = path->now_ns + 200 * NS_PER_MS;
-        path->received_ns = path->now_ns;
         if (pmtu_reported(&path->pmtu, path->pmtu.size, path->largest_sent))
             path->largest_sent = 0;
     }
@@ -124,7 +123,7 @@ static void turn(struct path *path)
 {
     const struct random_source random = {.ctx = path, .fill = fill_random};
     const struct pmtu_view view = {.now_ns = path->now_ns,
-                                   .received_ns = path->received_ns <= path->now_ns ? path->received_ns : 0,
+                                   .echoed_ns = path->echoed_ns <= path->now_ns ? path->echoed_ns : 0,
                                    .rtt_ns = path->rtt_ns,
                                    .largest_sent = path->largest_sent,
                                    .random = &random};
@@ -484,7 +483,7 @@ static struct pmtu_result storm_tick(struct path *path)
 {
     const struct random_source random = {.ctx = path, .fill = fill_random};
     const struct pmtu_view view = {.now_ns = path->now_ns,
-                                   .received_ns = path->received_ns,
+                                   .echoed_ns = path->echoed_ns,
                                    .rtt_ns = path->rtt_ns,
                                    .largest_sent = path->largest_sent,
                                    .random = &random};
@@ -571,7 +570,7 @@ static bool storm_event(struct path *path)
         }
         break;
     case 10:
-        path->received_ns = path->now_ns;
+        path->echoed_ns = path->now_ns;
         break;
     default:
         path->now_ns += steps_ns[roll(path, 7)];
@@ -591,7 +590,7 @@ static void calm_down(struct path *path)
     while (path->now_ns < end_ns) {
         struct pmtu_result result = storm_tick(path);
         path->now_ns += path->rtt_ns;
-        path->received_ns = path->now_ns;
+        path->echoed_ns = path->now_ns;
         path->largest_sent = is_loaded ? path->pmtu.size : 0;
         if (result.probe && result.probe <= carries)
             (void)pmtu_probe_answered(&path->pmtu, path->pmtu.token);
