@@ -296,7 +296,9 @@ bool pmtu_probe_answered(struct pmtu *pmtu, const uint8_t token[static WIRE_TOKE
 
 bool pmtu_reported(struct pmtu *pmtu, uint32_t largest, uint32_t largest_sent)
 {
-    if (pmtu->is_check && largest >= pmtu->probe)
+    bool is_about_before = pmtu->n_probes + pmtu->n_silent <= 1; // the check has just begun: what arrived may have been sent before
+
+    if (pmtu->is_check && largest >= pmtu->probe && !is_about_before)
         return passed(pmtu);
     if (largest < largest_sent)
         return false;

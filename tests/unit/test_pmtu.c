@@ -310,6 +310,22 @@ static void test_icmp_about_a_smaller_path_is_checked_at_once(void **state)
     assert_int_equal(path.pmtu.vanished, 1500);
 }
 
+// What the peer says next is about what came before the path was smaller.
+static void test_a_late_report_ends_no_check(void **state)
+{
+    (void)state;
+    struct path path;
+    find_1500_under_load(&path, AF_INET);
+    path.carries = 1400;
+    pmtu_hinted(&path.pmtu, 1400, path.now_ns);
+    run(&path, 50 * NS_PER_MS);
+    assert_true(path.pmtu.is_check);
+    (void)pmtu_reported(&path.pmtu, 1500, path.largest_sent);
+    run(&path, 2 * NS_PER_S);
+    assert_int_equal(path.pmtu.size, 1400);
+    assert_int_equal(path.stalled_ns, 0);
+}
+
 static void test_forged_icmp_shrinks_nothing(void **state)
 {
     (void)state;
@@ -638,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_a_black_hole_of_ipv6),
         cmocka_unit_test(test_a_black_hole_without_traffic_is_found_with_the_first),
         cmocka_unit_test(test_icmp_about_a_smaller_path_is_checked_at_once),
+        cmocka_unit_test(test_a_late_report_ends_no_check),
         cmocka_unit_test(test_forged_icmp_shrinks_nothing),
         cmocka_unit_test(test_forged_icmp_does_not_keep_the_search_from_its_end),
         cmocka_unit_test(test_what_is_out_of_bounds_is_no_hint),
