@@ -65,8 +65,7 @@ struct rx {
 
     size_t largest;       // data message accepted since the last report to the peer, bytes
     uint64_t reported_ns; // when that was
-    uint32_t too_big_mtu; // of the last hint to main
-    uint64_t too_big_ns;
+    uint64_t too_big_ns;  // of the last hint to main
 
     struct reassembly reassembly;
     struct pool pool;

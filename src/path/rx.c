@@ -364,6 +364,14 @@ static uint64_t report_path(struct rx *rx, uint64_t now_ns)
     return 0;
 }
 
+static bool is_about_peer(const struct rx *rx, const struct udp_error *error)
+{
+    struct addr known = rx->endpoint.remote;
+
+    known.port = error->remote.port; // of IPv4, our kernel's own refusals name none
+    return rx->has_endpoint && addr_equal(&known, &error->remote);
+}
+
 void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
 {
     struct udp *udp = &rx->udp[which];
@@ -373,9 +381,10 @@ void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
     for (int i = 0; i < ERRORS_BUDGET && udp->ops->next_error(udp, &error) == 1; i++) {
         count_traffic(rx->counters, COUNT_ICMP_ERRORS, error.is_local ? 0 : 1);
         log_debug("underlay error for %s: %s", addr_format(&error.remote, text), strerror(error.error));
-        if (error.mtu == 0 || (error.mtu == rx->too_big_mtu && age_ns(now_ns, rx->too_big_ns) < TOO_BIG_EVERY_NS))
+        if (error.mtu == 0 || !is_about_peer(rx, &error))
             continue;
-        rx->too_big_mtu = error.mtu;
+        if (age_ns(now_ns, rx->too_big_ns) < TOO_BIG_EVERY_NS) // whatever it says: anybody can forge them
+            continue;
         rx->too_big_ns = now_ns;
         hint(rx, &(struct report){.kind = REPORT_TOO_BIG, .n_bytes = error.mtu, .endpoint.remote = error.remote}, NULL, 0);
     }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -305,13 +306,34 @@ static void test_one_way_outage(void **state)
     sim_each_seed("test_one_way_outage", 30, one_way_outage);
 }
 
+// A flood of ICMP, each of which says something else: main's ring has room for handshakes all the time.
+static void icmp_flood(struct sim *sim)
+{
+    start_with_1500(sim);
+    struct node *node = sim->nodes[SIM_A].node;
+    for (uint32_t i = 0; i < 5000; i++) {
+        sim_icmp(&sim->nodes[SIM_A], i % 2 ? &sim->nodes[SIM_B].seen : &(struct addr){.family = AF_INET, .port = 1}, 600 + i % 800);
+        rx_take_errors(&node->rx, 0, sim->now_ns);
+    }
+    sim_assert(sim, sim_counted(sim, SIM_A, COUNT_ICMP_ERRORS) >= 5000);
+    sim_assert(sim, !ring_is_crowded(&node->hints_rx));
+    sim_run(sim, NS_PER_S);
+    assert_path(sim, 1500);
+}
+
+static void test_icmp_flood(void **state)
+{
+    (void)state;
+    sim_each_seed("test_icmp_flood", 3, icmp_flood);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_path),        cmocka_unit_test(test_below_the_base), cmocka_unit_test(test_black_hole),
         cmocka_unit_test(test_interface_shrinks), cmocka_unit_test(test_forged_icmp),    cmocka_unit_test(test_rough_weather),
-        cmocka_unit_test(test_another_endpoint),  cmocka_unit_test(test_outage),
-        cmocka_unit_test(test_one_way_outage),
+        cmocka_unit_test(test_another_endpoint),  cmocka_unit_test(test_outage),         cmocka_unit_test(test_one_way_outage),
+        cmocka_unit_test(test_icmp_flood),
     };
 
     sim_begin();
