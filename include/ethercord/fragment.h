@@ -54,6 +54,7 @@ struct reassembly_limits {
     size_t memory_bytes; // for all that is kept, REASSEMBLY_MEMORY_MIN or more
     size_t frame_len_max;
     uint64_t timeout_ns;
+    uint64_t secret; // random: the peer chooses counters, and must not know which meet in the hash table
 };
 // For frames up to FRAME_MAX.
 void reassembly_limits_default(struct reassembly_limits *limits);
@@ -85,6 +86,7 @@ struct reassembly {
     size_t stride; // from one frame's bytes to the next one's
     uint32_t n_runs;
     unsigned hash_shift;
+    uint64_t multiplier;                 // of the hash
     uint32_t free, oldest, newest, last; // places in `runs`; the last is that of the latest piece
     _Atomic uint32_t n_unfinished;       // any thread may read it (relaxed)
 };

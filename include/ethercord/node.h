@@ -32,7 +32,7 @@ struct node_config {
     bool has_peer;
     struct peer_config peer;             // secret
     struct shortcut_config shortcut;     // n_addresses = 0: none
-    struct reassembly_limits reassembly; // frame_len_max is set by the node: what the TAP can take
+    struct reassembly_limits reassembly; // the node sets frame_len_max (what the TAP can take), and secret
     bool is_carrier_peer_up;             // the TAP has a carrier only while the peer is up
 };
 

@@ -22,6 +22,9 @@ enum {
     STRIDE_UNIT = 64,       // a line of the cache
     SORTED_BACK_MAX = 64    // places that a run may have to go back among those of the same moment
 };
+// Multiplicative hashing (Knuth, TAOCP 6.4): first counters often differ by multiples of the number of pieces. Any odd number does for
+// that; a secret one also keeps few counters in a bucket that were chosen to meet (Dietzfelbinger et al., 1997).
+#define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
 _Static_assert((FRAGMENT_ENDED & (FRAGMENT_ENDED - 1)) == 0, "a place in the table is a counter's low bits");
 _Static_assert((int)REASSEMBLY_MEMORY_MIN / 2 == FRAGMENT_ENDED * (int)sizeof(struct fragment_ended), "half of the least for those");
 _Static_assert(REASSEMBLY_MEMORY_MIN / 2 / (FRAME_MAX + 2 * STRIDE_UNIT) >= 7, "a few of the largest frames");
@@ -99,9 +102,8 @@ static uint32_t place_of(const struct reassembly *reassembly, const struct fragm
 
 static uint32_t *bucket_of(const struct reassembly *reassembly, uint32_t receiver_index, uint64_t first_counter)
 {
-    // Multiplicative hashing (Knuth, TAOCP 6.4): first counters often differ by multiples of the number of pieces.
     uint64_t key = first_counter ^ (uint64_t)receiver_index << 32;
-    return &reassembly->buckets[key * UINT64_C(0x9e3779b97f4a7c15) >> reassembly->hash_shift];
+    return &reassembly->buckets[key * reassembly->multiplier >> reassembly->hash_shift];
 }
 
 static bool is_of_run(const struct fragment_run *run, const struct fragment *fragment)
@@ -283,6 +285,7 @@ void reassembly_init(struct reassembly *reassembly, const struct reassembly_limi
     size_t n_buckets = (size_t)1 << bucket_bits(n);
 
     *reassembly = (struct reassembly){.limits = *limits, .stride = stride_of(limits), .n_runs = n, .hash_shift = 64 - bucket_bits(n)};
+    reassembly->multiplier = (limits->secret ^ MULTIPLIER) | 1;
     reassembly->runs = memory;
     reassembly->buckets = (uint32_t *)(reassembly->runs + n);
     reassembly->ended = (struct fragment_ended *)(reassembly->buckets + n_buckets);

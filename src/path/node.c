@@ -85,6 +85,7 @@ static int reassembly_wire(struct node *node, const struct node_config *config)
     struct reassembly_limits limits = config->reassembly;
 
     limits.frame_len_max = frame_max_len(config->self.tap_mtu, 1);
+    random_fill(&node->hooks.random, &limits.secret, sizeof limits.secret);
     size_t needed = reassembly_needs(&limits);
     if (needed == 0)
         return -EINVAL;

@@ -730,6 +730,51 @@ static void random_runs_come_out_whole(void **state)
     assert_int_equal(all_drops(), 0);
 }
 
+static unsigned longest_chain(void)
+{
+    unsigned longest = 0;
+
+    for (uint64_t i = 0; i < UINT64_C(1) << (64 - reassembly.hash_shift); i++) {
+        unsigned n = 0;
+        for (uint32_t at = reassembly.buckets[i]; at != UINT32_MAX >> 1; at = reassembly.runs[at].next)
+            n++;
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
+// Counters of which one who knows the multiplier would know that they meet.
+static unsigned chain_of_chosen_counters(uint64_t secret)
+{
+    uint64_t known, counter = 0;
+
+    limits.secret = 0;
+    restart();
+    known = reassembly.multiplier;
+    limits.secret = secret;
+    restart();
+    for (uint32_t n = 0; n < reassembly_cap(&reassembly); n++) {
+        do
+            counter += 2;
+        while ((counter ^ (uint64_t)INDEX << 32) * known >> reassembly.hash_shift != 0);
+        assert_null(add(piece(counter, 0, 2 * PIECE)));
+    }
+    assert_int_equal(reassembly_unfinished(&reassembly), reassembly_cap(&reassembly));
+    return longest_chain();
+}
+
+static void chosen_counters_do_not_meet(void **state)
+{
+    uint32_t seed = 3;
+
+    (void)state;
+    assert_int_equal(chain_of_chosen_counters(0), reassembly_cap(&reassembly));
+    for (int i = 0; i < 10; i++) {
+        uint64_t secret = (uint64_t)next_random(&seed) << 44 ^ (uint64_t)next_random(&seed) << 22 ^ next_random(&seed);
+        assert_in_range(chain_of_chosen_counters(secret), 1, 30);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -757,6 +802,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(anything_counts_once_per_run, start, end),
         cmocka_unit_test_setup_teardown(backwards_counts_once_each, start, end),
         cmocka_unit_test_setup_teardown(the_smallest_memory_does, start, end),
+        cmocka_unit_test_setup_teardown(chosen_counters_do_not_meet, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
