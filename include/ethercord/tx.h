@@ -78,6 +78,7 @@ struct tx {
     uint16_t path_mtu;
     bool is_path_mtu_fixed; // by the configuration
     uint16_t tap_mtu;
+    struct mac_address own_mac; // the shortcut's, also where there is none
 
     struct send_session *session; // NULL = none
     _Atomic uint32_t rekey_index; // local index of a session that wants a rekey; main reads it

@@ -188,12 +188,12 @@ static bool may_tell_ipv6(struct ip_packet *packet, uint16_t mtu)
 
 /* ---- writing ---- */
 
-// The Ethernet header and the tags, addresses swapped; returns their length.
-static size_t put_l2(const struct frame_view *frame, uint8_t *out)
+// The Ethernet header and the tags; returns their length.
+static size_t put_l2(const struct frame_view *frame, const struct mac_address *from, uint8_t *out)
 {
     memcpy(out, frame->bytes, frame->l3_offset);
     memcpy(out, frame->src.b, MAC_ADDRESS_LEN);
-    memcpy(out + MAC_ADDRESS_LEN, frame->dst.b, MAC_ADDRESS_LEN);
+    memcpy(out + MAC_ADDRESS_LEN, from->b, MAC_ADDRESS_LEN);
     return frame->l3_offset;
 }
 
@@ -259,7 +259,7 @@ bool too_big_exceeds(const struct frame_view *frame, uint16_t mtu)
     return read_packet(&packet, frame) && packet.len > mtu;
 }
 
-size_t too_big_answer(const struct frame_view *frame, uint16_t mtu, uint8_t out[static TOO_BIG_FRAME_MAX])
+size_t too_big_answer(const struct frame_view *frame, uint16_t mtu, const struct mac_address *from, uint8_t out[static TOO_BIG_FRAME_MAX])
 {
     struct ip_packet packet;
 
@@ -267,7 +267,7 @@ size_t too_big_answer(const struct frame_view *frame, uint16_t mtu, uint8_t out[
         return 0;
     if (!(packet.version == 4 ? may_tell_ipv4(&packet) : may_tell_ipv6(&packet, mtu)))
         return 0;
-    size_t l2_len = put_l2(frame, out);
+    size_t l2_len = put_l2(frame, from, out);
     return l2_len + (packet.version == 4 ? put_ipv4(&packet, mtu, out + l2_len) : put_ipv6(&packet, mtu, out + l2_len));
 }
 

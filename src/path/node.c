@@ -75,6 +75,7 @@ static int tx_wire(struct node *node, const struct node_config *config, struct u
     tx->is_path_mtu_fixed = config->peer.path_mtu != 0;
     tx->path_mtu = tx->is_path_mtu_fixed ? config->peer.path_mtu : PMTU_BASE;
     tx->tap_mtu = config->self.tap_mtu;
+    tx->own_mac = config->shortcut.mac;
     tx->shortcut = new_shortcut(node, config, SHORTCUT_TAP);
     return tx->shortcut ? tx_init(tx) : -ENOMEM;
 }

@@ -24,7 +24,7 @@ bool tx_is_too_big(const struct tx *tx, const struct frame_view *frame)
 static void tell_sender(struct tx *tx, const struct frame_view *frame, uint64_t now_ns)
 {
     uint8_t answer[TOO_BIG_FRAME_MAX];
-    size_t len = too_big_answer(frame, tx->session->far_tap_mtu, answer);
+    size_t len = too_big_answer(frame, tx->session->far_tap_mtu, &tx->own_mac, answer);
 
     if (len == 0 || !too_big_take_turn(&tx->too_big_full_ns, now_ns))
         return;

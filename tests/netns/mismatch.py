@@ -44,7 +44,7 @@ def rebuilt(frame):
 def problem_with(frame, sent, l3, mtu):
     """What is wrong with an answer to a frame whose IP header is at l3; None when nothing is."""
     packet = Ether(frame)
-    if frame[6:12] != sent[:6] or frame[12:l3] != sent[12:l3]:
+    if frame[6:12] in (sent[:6], sent[6:12]) or not frame[6] & 2 or frame[12:l3] != sent[12:l3]:
         return "addresses or tags"
     if sent[l3] >> 4 == 4:
         if ICMP not in packet or (packet[ICMP].type, packet[ICMP].code, packet[ICMP].nexthopmtu) != (3, 4, mtu):
