@@ -37,9 +37,10 @@ enum {
 #define PMTU_WAIT_NS (100 * NS_PER_MS)       // for an answer, and twice the round trip; doubled for the last of three
 #define PMTU_WAIT_BLIND_NS (300 * NS_PER_MS) // … while that is not known
 #define PMTU_SUSPECT_NS (200 * NS_PER_MS)    // without a report on large datagrams, and twice the round trip
-#define PMTU_HINT_EVERY_NS NS_PER_S          // hints that begin a check of the size in use
-#define PMTU_LOOK_NS (100 * NS_PER_MS)       // whether large datagrams go out, while they do
-#define PMTU_BUSY_NS NS_PER_S                // … and for so long after the last
+#define PMTU_HINT_EVERY_NS NS_PER_S          // hints that begin a check of the size in use; twice as long after each that was wrong
+#define PMTU_HINT_EVERY_MAX_NS (64 * NS_PER_S)
+#define PMTU_LOOK_NS (100 * NS_PER_MS) // whether large datagrams go out, while they do
+#define PMTU_BUSY_NS NS_PER_S          // … and for so long after the last
 #define PMTU_RAISE_FIRST_NS (30 * NS_PER_S)
 #define PMTU_RAISE_MAX_NS (600 * NS_PER_S) // RFC 8899 5.1.1
 
@@ -67,6 +68,7 @@ struct pmtu {
     uint64_t suspect_ns; // since when large datagrams have gone out without a report; 0 = none
     uint64_t busy_ns;    // when they were last seen to
     uint64_t checked_ns; // when a hint last began a check
+    unsigned n_wrong;    // of those checks, one after the other, that found the hint wrong
     uint64_t raise_ns;
     uint64_t raise_wait_ns;
     uint16_t vanished; // the size of the last black hole

@@ -59,6 +59,7 @@ void pmtu_restart(struct pmtu *pmtu, uint16_t family)
     pmtu->hint = 0;
     pmtu->suspect_ns = 0;
     pmtu->told = 0;
+    pmtu->n_wrong = 0;
     begin_search(pmtu, PATH_MTU_MAX);
 }
 
@@ -143,6 +144,7 @@ static void fall(struct pmtu *pmtu, uint16_t fallen)
     pmtu->size = fallen > PMTU_BASE ? PMTU_BASE : pmtu->floor;
     pmtu->suspect_ns = 0;
     pmtu->told = 0;
+    pmtu->n_wrong = 0;
     begin_search(pmtu, (uint16_t)(fallen - 1));
     pmtu->has_tried_top = true; // one byte less is no likely size
     if (fallen <= PMTU_BASE)
@@ -165,8 +167,10 @@ static bool passed(struct pmtu *pmtu)
         pmtu->low = pmtu->probe;
     if (pmtu->low > pmtu->size)
         pmtu->size = pmtu->low;
-    if (was_check)
-        pmtu->hint = 0; // it was wrong
+    if (was_check && pmtu->hint) { // it was wrong
+        pmtu->hint = 0;
+        pmtu->n_wrong++;
+    }
     pmtu->probe = 0;
     pmtu->is_check = pmtu->wants_check = false;
     pmtu->suspect_ns = 0;
@@ -321,12 +325,20 @@ bool pmtu_refused(struct pmtu *pmtu, uint32_t size)
     return true;
 }
 
+// Whoever forges hints must not keep us busy with checks: each interrupts the search, which takes seconds where the round trip is long.
+static uint64_t hint_every_ns(const struct pmtu *pmtu)
+{
+    uint64_t every = PMTU_HINT_EVERY_NS << (pmtu->n_wrong < 6 ? pmtu->n_wrong : 6);
+
+    return every < PMTU_HINT_EVERY_MAX_NS ? every : PMTU_HINT_EVERY_MAX_NS;
+}
+
 void pmtu_hinted(struct pmtu *pmtu, uint32_t size, uint64_t now_ns)
 {
     if (pmtu->state == PMTU_FIXED || size < pmtu->floor || size >= PATH_MTU_MAX)
         return;
     if (size < pmtu->size) {
-        if (pmtu->is_check || now_ns < pmtu->checked_ns + PMTU_HINT_EVERY_NS)
+        if (pmtu->is_check || now_ns < pmtu->checked_ns + hint_every_ns(pmtu))
             return;
         pmtu->checked_ns = now_ns;
         pmtu->hint = (uint16_t)size;
