@@ -327,13 +327,32 @@ static void test_icmp_flood(void **state)
     sim_each_seed("test_icmp_flood", 3, icmp_flood);
 }
 
+// Reports are about large datagrams, and are none: two nodes that have nothing to say do not keep each other awake.
+static void quiet_when_idle(struct sim *sim)
+{
+    start_with_1500(sim);
+    sim_send_frames(sim, SIM_A, 50, 1400);
+    sim_send_frames(sim, SIM_B, 50, 60);
+    sim_run(sim, 5 * NS_PER_S);
+    uint64_t n_before = sim_counted(sim, SIM_A, COUNT_TX_DATAGRAMS) + sim_counted(sim, SIM_B, COUNT_TX_DATAGRAMS);
+    sim_run(sim, 60 * NS_PER_S);
+    uint64_t n_sent = sim_counted(sim, SIM_A, COUNT_TX_DATAGRAMS) + sim_counted(sim, SIM_B, COUNT_TX_DATAGRAMS) - n_before;
+    sim_assert(sim, n_sent < 100); // echoes each 5 s and their answers, a raise or two, a handshake
+}
+
+static void test_quiet_when_idle(void **state)
+{
+    (void)state;
+    sim_each_seed("test_quiet_when_idle", 5, quiet_when_idle);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_path),        cmocka_unit_test(test_below_the_base), cmocka_unit_test(test_black_hole),
         cmocka_unit_test(test_interface_shrinks), cmocka_unit_test(test_forged_icmp),    cmocka_unit_test(test_rough_weather),
         cmocka_unit_test(test_another_endpoint),  cmocka_unit_test(test_outage),         cmocka_unit_test(test_one_way_outage),
-        cmocka_unit_test(test_icmp_flood),
+        cmocka_unit_test(test_quiet_when_idle),   cmocka_unit_test(test_icmp_flood),
     };
 
     sim_begin();
