@@ -32,7 +32,8 @@
 // Tuning constants.
 enum {
     PMTU_BASE = 1280, // every path of IPv6 has it (RFC 8200 5), and nearly every one of IPv4
-    PMTU_PROBES_MAX = 3
+    PMTU_PROBES_MAX = 3,
+    PMTU_NEEDLESS_MAX = 3 // checks that passed while no report came: each doubles PMTU_SUSPECT_NS, for the peer may send none
 };
 #define PMTU_WAIT_NS (100 * NS_PER_MS)       // for an answer, and twice the round trip; doubled for the last of three
 #define PMTU_WAIT_BLIND_NS (300 * NS_PER_MS) // … while that is not known
@@ -65,6 +66,7 @@ struct pmtu {
     unsigned n_silent; // sent, while no echo was answered
     uint64_t probed_ns;
 
+    unsigned n_needless; // checks that passed since the last report
     uint64_t suspect_ns; // since when large datagrams have gone out without a report; 0 = none
     uint64_t busy_ns;    // when they were last seen to
     uint64_t checked_ns; // when a hint last began a check

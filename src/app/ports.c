@@ -152,6 +152,7 @@ void ports_look(struct ports *ports)
     if (error == -ENODEV && !ports->is_gone)
         ports->config.on_gone(ports->config.ctx);
     ports->is_gone = error == -ENODEV;
+    ports->has_missed = error && !ports->is_gone;
 }
 
 /* ---- notifications ---- */
@@ -166,6 +167,8 @@ static void on_time(uv_timer_t *timer)
     rtnl_forget_changes(&ports->watch); // first: what changes from now on is said again
     ports_look(ports);
     uv_poll_start(&ports->changed, UV_READABLE, on_change);
+    if (ports->has_missed)
+        uv_timer_start(timer, on_time, PORTS_EVERY_MS, 0);
 }
 
 // Also with an error, which says that notifications were lost. Until the look nothing more of it is wanted.

@@ -50,6 +50,7 @@ struct ports {
     struct narrow_port narrow[PORTS_NARROW_MAX];
     size_t n_narrow; // may be more than there is room for above
     bool is_gone;    // said once
+    bool has_missed; // the last look failed: another one is due
     uint64_t looked_ms;
     uv_poll_t changed;
     uv_timer_t timer;

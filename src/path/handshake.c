@@ -130,7 +130,10 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         break;
     case PEER_ACT_SET_PATH_MTU:
-        order_tx(handshake, &(struct order){.kind = ORDER_PATH_MTU, .u.path_mtu = act->u.path_mtu});
+        if (ring_is_crowded(handshake->orders_tx))
+            handshake->peer->told_path_mtu = 0; // again in the next turn
+        else
+            order_tx(handshake, &(struct order){.kind = ORDER_PATH_MTU, .u.path_mtu = act->u.path_mtu});
         break;
     case PEER_ACT_PATH_FOUND:
         handshake->event(handshake->event_ctx, HANDSHAKE_PATH_FOUND, NULL);

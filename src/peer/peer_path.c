@@ -90,8 +90,10 @@ void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_i
 
 void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input *input)
 {
-    if (pmtu_refused(&peer->pmtu, size))
-        forget_sent(input);
+    if (!pmtu_refused(&peer->pmtu, size))
+        return;
+    forget_sent(input);
+    peer->told_path_mtu = 0; // tx has gone down by itself: say it again, whatever it was told last
 }
 
 void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t size, const struct peer_input *input)

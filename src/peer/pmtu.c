@@ -171,6 +171,8 @@ static bool passed(struct pmtu *pmtu)
         pmtu->hint = 0;
         pmtu->n_wrong++;
     }
+    if (was_check && pmtu->n_needless < PMTU_NEEDLESS_MAX)
+        pmtu->n_needless++;
     pmtu->probe = 0;
     pmtu->is_check = pmtu->wants_check = false;
     pmtu->suspect_ns = 0;
@@ -237,9 +239,9 @@ static void begin_check(struct pmtu *pmtu, const struct random_source *random)
         pmtu->size = pmtu->size > PMTU_BASE ? PMTU_BASE : pmtu->floor;
 }
 
-static uint64_t suspicion_ns(const struct pmtu_view *view)
+static uint64_t suspicion_ns(const struct pmtu *pmtu, const struct pmtu_view *view)
 {
-    return PMTU_SUSPECT_NS + 2 * view->rtt_ns;
+    return (PMTU_SUSPECT_NS + 2 * view->rtt_ns) << pmtu->n_needless;
 }
 
 static void suspect(struct pmtu *pmtu, const struct pmtu_view *view)
@@ -254,7 +256,7 @@ static void suspect(struct pmtu *pmtu, const struct pmtu_view *view)
     }
     if (pmtu->suspect_ns == 0)
         pmtu->suspect_ns = view->now_ns;
-    else if (view->now_ns >= pmtu->suspect_ns + suspicion_ns(view))
+    else if (view->now_ns >= pmtu->suspect_ns + suspicion_ns(pmtu, view))
         pmtu->wants_check = true;
 }
 
@@ -302,6 +304,7 @@ bool pmtu_reported(struct pmtu *pmtu, uint32_t largest, uint32_t largest_sent)
 {
     bool is_about_before = pmtu->n_probes + pmtu->n_silent <= 1; // the check has just begun: what arrived may have been sent before
 
+    pmtu->n_needless = 0;
     if (pmtu->is_check && largest >= pmtu->probe && !is_about_before)
         return passed(pmtu);
     if (largest < largest_sent)
@@ -312,7 +315,7 @@ bool pmtu_reported(struct pmtu *pmtu, uint32_t largest, uint32_t largest_sent)
 
 bool pmtu_refused(struct pmtu *pmtu, uint32_t size)
 {
-    if (pmtu->state == PMTU_FIXED)
+    if (pmtu->state == PMTU_FIXED || size == 0)
         return false;
     uint16_t in_use = pmtu->is_check ? pmtu->probe : pmtu->size;
     if (size > in_use) {
