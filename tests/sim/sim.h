@@ -106,6 +106,7 @@ struct sim_node {
     bool is_tap_down, has_carrier;
     enum tap_offload tap_offload; // what the TAP takes
     struct sim_frames to_read;    // in the TAP, for the node
+    uint64_t read_ns;             // when it read some of them last
     struct sim_frames written;    // by the node to the TAP: all but numbered frames
     struct sim_datagrams inbox;   // of the UDP socket
     struct udp_error icmp;        // in its error queue; error 0 = none

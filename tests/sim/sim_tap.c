@@ -161,6 +161,8 @@ static int read_batch(struct tap *tap, uint8_t *room, size_t room_len, struct ta
         at += frame->len + TAP_TAILROOM;
         free(frame->bytes);
     }
+    if (taken > 0)
+        node->read_ns = node->sim->now_ns;
     if (queue->first == queue->n)
         queue->first = queue->n = 0;
     return taken;
