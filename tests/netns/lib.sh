@@ -371,6 +371,35 @@ cord_up() {
     return 1
 }
 
+# ---- rows of parameters -----------------------------------------------------------------------------------------------------------
+
+# Pairs of values, or with ETHERCORD_FULL=1 the whole product. ETHERCORD_PART=K/N takes only each N-th row, from row K (1 to N) on.
+ALL=() # what pairs gets when everything is wanted
+[[ ${ETHERCORD_FULL:-0} == 0 ]] || ALL=(--all)
+PART=${ETHERCORD_PART:-1/1}
+
+# rows NAME=VALUE,…: one "NAME=VALUE NAME=VALUE" a line, of the part that is wanted.
+rows() { tool pairs "${ALL[@]}" "$@" | awk -v k="${PART%/*}" -v n="${PART#*/}" '(NR - k) % n == 0'; }
+
+# set_row "NAME=VALUE …": into ROW.
+# shellcheck disable=SC2034 # for the scripts
+declare -A ROW
+set_row() {
+    local pair
+    ROW=()
+    # shellcheck disable=SC2034
+    for pair in $1; do ROW[${pair%%=*}]=${pair#*=}; done
+}
+
+# underlay_narrow MTU: both ends of an underlay without a router get it, so that each node's own kernel refuses what is longer.
+underlay_narrow() {
+    local site
+    for site in A B; do in_ns "ns$site" ip link set wan0 mtu "$1"; done
+}
+
+# path_is SITE SIZE: the node has found its path MTU, and it is that.
+path_is() { [[ $(status_get "$1" '.peers[0].path_mtu_state' '.peers[0].path_mtu' | paste -sd' ') == "found $2" ]]; }
+
 # ---- helpers ----------------------------------------------------------------------------------------------------------------------
 
 # wait_until SECONDS COMMAND…: true as soon as the command is; false when the time is over.
