@@ -55,6 +55,12 @@ static inline size_t addr_ip_len(uint16_t family)
     return family == AF_INET6 ? IPV6_LEN : IPV4_LEN;
 }
 
+// What IP and UDP put around a datagram to there, bytes: a path MTU counts them.
+static inline size_t addr_headers_len(const struct addr *to)
+{
+    return to->family == AF_INET6 ? 40 + 8 : 20 + 8;
+}
+
 // A v4-mapped IPv6 address becomes IPv4. False when the family is neither or `len` is too short.
 bool addr_from_sockaddr(struct addr *addr, const struct sockaddr *sa, socklen_t len);
 // Returns the length of what was written.

@@ -86,7 +86,7 @@ static void give_key_back(struct tx *tx)
 void tx_set_path_mtu(struct tx *tx, uint16_t path_mtu)
 {
     tx->path_mtu = path_mtu;
-    tx->payload_cap = path_mtu - tx_headers_len(&tx->endpoint) - WIRE_DATA_OVERHEAD;
+    tx->payload_cap = path_mtu - addr_headers_len(&tx->endpoint.remote) - WIRE_DATA_OVERHEAD;
 }
 
 static void set_endpoint(struct tx *tx, const struct endpoint *endpoint)

@@ -82,7 +82,8 @@ static size_t finish_single(uint8_t *body, const struct record *record)
 // The body, with a probe's padding. Returns the length of the payload.
 static size_t put_control(struct tx *tx, const struct peer_control *control, uint8_t *payload)
 {
-    size_t len = wire_control_len(control->type), around = tx_headers_len(&tx->endpoint) + WIRE_DATA_OVERHEAD + WIRE_RECORD_OVERHEAD;
+    size_t len = wire_control_len(control->type),
+           around = addr_headers_len(&tx->endpoint.remote) + WIRE_DATA_OVERHEAD + WIRE_RECORD_OVERHEAD;
 
     if (control->is_keepalive)
         return 0;

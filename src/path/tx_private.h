@@ -10,11 +10,7 @@
 #include "ethercord/peer.h"
 #include "ethercord/tx.h"
 
-// tx.c. What IP and UDP put around a datagram, bytes.
-static inline size_t tx_headers_len(const struct endpoint *to)
-{
-    return to->remote.family == AF_INET6 ? 40 + 8 : 20 + 8;
-}
+// tx.c
 void tx_set_path_mtu(struct tx *tx, uint16_t path_mtu);
 // tx_too_big.c. Whether the peer's TAP has no room for a frame.
 bool tx_is_too_big(const struct tx *tx, const struct frame_view *frame);

@@ -17,7 +17,7 @@
 // Main wants to know at once when large datagrams begin to go out: from then on it waits for the peer's report about them.
 static void note_size(struct tx *tx, const struct tx_datagram *datagram)
 {
-    if (activity_note_size(tx->activity, (uint32_t)(datagram->len + tx_headers_len(&datagram->to))))
+    if (activity_note_size(tx->activity, (uint32_t)(datagram->len + addr_headers_len(&datagram->to.remote))))
         tx->needs_main = true;
 }
 
@@ -36,7 +36,7 @@ static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
 // size is lost; what comes is made for one that passes, until main has found the largest.
 static void report_refused(struct tx *tx, const struct tx_datagram *datagram)
 {
-    size_t size = datagram->len + tx_headers_len(&datagram->to);
+    size_t size = datagram->len + addr_headers_len(&datagram->to.remote);
     const struct report message = {.kind = REPORT_REFUSED, .n_bytes = size};
 
     if (tx->is_path_mtu_fixed || !addr_equal(&datagram->to.remote, &tx->endpoint.remote))

@@ -4,12 +4,7 @@
  *
  * With each probe goes an echo, which is small: so the loss of the one can be told from the loss of the path.
  */
-#include <string.h>
-#include <sys/socket.h>
-
 #include "peer_private.h"
-
-enum { IPV4_UDP_LEN = 20 + 8, IPV6_UDP_LEN = 40 + 8 };
 
 void peer_path_restart(struct peer *peer)
 {
@@ -82,9 +77,9 @@ void peer_path_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN
 
 void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_input *input)
 {
-    uint32_t headers_len = peer->endpoint.remote.family == AF_INET6 ? IPV6_UDP_LEN : IPV4_UDP_LEN;
+    uint32_t size = largest + (uint32_t)addr_headers_len(&peer->endpoint.remote);
 
-    if (pmtu_reported(&peer->pmtu, largest + headers_len, largest_sent(input)))
+    if (pmtu_reported(&peer->pmtu, size, largest_sent(input)))
         forget_sent(input);
 }
 
