@@ -39,11 +39,11 @@ enum {
     // Another thread that drains a full error queue leaves one pending error after the other: rows of 200 were measured. The
     // limit is there so that an errno that we don't know better about can't hold up the thread for ever.
     TRIES_PENDING = 1 << 14,
-    BLOCKED_MAX = 16,   // would block, between such tries
-    TRIES_TOO_LONG = 8, // EMSGSIZE: from an ICMP error, or of its own, which also adds an entry to the error queue each time
-    MEMINFO_DROPS = 8,  // SK_MEMINFO_DROPS, the last of what SO_MEMINFO gives since Linux 4.6
-    STRIKES_MAX = 3,    // trains refused one after the other
-    COMPARABLE = 8,     // a train is long beside one of that many times its length, not more
+    BLOCKED_MAX = 32,    // would block, between such tries
+    TRIES_TOO_LONG = 16, // EMSGSIZE: from an ICMP error, or of its own, which also adds an entry to the error queue each time
+    MEMINFO_DROPS = 8,   // SK_MEMINFO_DROPS, the last of what SO_MEMINFO gives since Linux 4.6
+    STRIKES_MAX = 3,     // trains refused one after the other
+    COMPARABLE = 8,      // a train is long beside one of that many times its length, not more
     // The kernel's MSG_PROBE: with MSG_CONFIRM and without payload, look up the route and send nothing. The C library has no name for it.
     PROBE_ROUTE = MSG_CONFIRM | 0x10
 };
@@ -307,6 +307,15 @@ static bool is_refused(const struct udp *udp, int i, int error, int n_failed)
     return n_failed == 1 && !has_route(udp, &scratch.messages[i].msg_hdr);
 }
 
+// While another thread drains the error queue one pending error follows the other, as fast as calls to send take them off. Taken off just
+// before the call, one is hardly there again in time: what the call says then is about its message.
+static void take_pending(const struct udp *udp)
+{
+    int error;
+    socklen_t len = sizeof error;
+    (void)getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+}
+
 // Returns how many datagrams were accepted, 0 = would block, or the negative errno of the first.
 static int send_messages(const struct udp *udp, int n)
 {
@@ -328,6 +337,7 @@ static int send_messages(const struct udp *udp, int n)
             continue;
         if (is_refused(udp, sent, error, ++n_failed))
             return n_datagrams > 0 ? n_datagrams : -error; // an error of its own shows again when the caller goes on from here
+        take_pending(udp);
     }
     return n_datagrams;
 }

@@ -269,7 +269,7 @@ static void df_is_set_and_nothing_is_cut(void **state)
             assert_int_equal(error.mtu, LO_MTU);
             assert_memory_equal(error.remote.ip, self.ip, 16);
         }
-        assert_in_range(n_errors, 1, 16); // each try of its own leaves one
+        assert_in_range(n_errors, 1, 32); // each try of its own leaves one
         udp_close(&udp);
     }
 }
