@@ -47,6 +47,8 @@ struct cidr {
 };
 
 bool addr_equal(const struct addr *a, const struct addr *b);
+// The same, whatever the ports are.
+bool addr_equal_ip(const struct addr *a, const struct addr *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 // Whether a datagram that was `seen` came from the place that is `known`; a source that is not known matches any.
 bool endpoint_matches(const struct endpoint *known, const struct endpoint *seen);

@@ -57,9 +57,14 @@ static bool parse_prefix_len(const char *text, unsigned max, uint8_t *prefix_len
     return value <= max;
 }
 
+bool addr_equal_ip(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && a->scope == b->scope && memcmp(a->ip, b->ip, IPV6_LEN) == 0;
+}
+
 bool addr_equal(const struct addr *a, const struct addr *b)
 {
-    return a->family == b->family && a->port == b->port && a->scope == b->scope && memcmp(a->ip, b->ip, IPV6_LEN) == 0;
+    return a->port == b->port && addr_equal_ip(a, b);
 }
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)

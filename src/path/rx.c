@@ -364,12 +364,10 @@ static uint64_t report_path(struct rx *rx, uint64_t now_ns)
     return 0;
 }
 
+// Of IPv4, our kernel's own refusals name no port.
 static bool is_about_peer(const struct rx *rx, const struct udp_error *error)
 {
-    struct addr known = rx->endpoint.remote;
-
-    known.port = error->remote.port; // of IPv4, our kernel's own refusals name none
-    return rx->has_endpoint && addr_equal(&known, &error->remote);
+    return rx->has_endpoint && addr_equal_ip(&rx->endpoint.remote, &error->remote);
 }
 
 void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
@@ -393,7 +391,6 @@ void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
 uint64_t rx_tick(struct rx *rx, uint64_t now_ns)
 {
     uint64_t path_ns = report_path(rx, now_ns);
-
     uint64_t shortcut_ns = shortcut_tick(rx->shortcut, now_ns);
     uint64_t reassembly_ns = reassembly_expire(&rx->reassembly, now_ns, rx->counters);
 

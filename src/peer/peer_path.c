@@ -93,9 +93,6 @@ void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input
 
 void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t size, const struct peer_input *input)
 {
-    struct addr known = peer->endpoint.remote;
-
-    known.port = remote->port; // of IPv4, our kernel's own refusals name none
-    if (peer->has_endpoint && addr_equal(&known, remote))
+    if (peer->has_endpoint && addr_equal_ip(&peer->endpoint.remote, remote))
         pmtu_hinted(&peer->pmtu, size, input->now_ns);
 }

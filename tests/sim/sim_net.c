@@ -195,11 +195,6 @@ void sim_deliver(struct sim *sim)
 
 /* ---- the socket ---- */
 
-static bool is_same_ip(const struct addr *a, const struct addr *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 static int send_one(struct sim_node *node, const struct udp_train *from, size_t at)
 {
     struct sim *sim = node->sim;
@@ -210,7 +205,7 @@ static int send_one(struct sim_node *node, const struct udp_train *from, size_t 
 
     sim_assert(sim, len > 0 && len <= SIM_DATAGRAM_CAP);
     sim_assert(sim, from->endpoint.remote.family == AF_INET && from->endpoint.remote.port != 0);
-    if (source->family != AF_UNSPEC && !is_same_ip(source, &node->own))
+    if (source->family != AF_UNSPEC && !addr_equal_ip(source, &node->own))
         return -EINVAL; // as the kernel says when it is not ours (any more)
     if (sim->links[node->id].mtu && len > sim->links[node->id].mtu) {
         sim_icmp(node, &from->endpoint.remote, (uint32_t)sim->links[node->id].mtu + SIM_HEADERS_LEN);
