@@ -33,15 +33,15 @@
 enum {
     PMTU_BASE = 1280, // every path of IPv6 has it (RFC 8200 5), and nearly every one of IPv4
     PMTU_PROBES_MAX = 3,
+    PMTU_WRONG_MAX = 6,   // hints that were wrong: each doubles PMTU_HINT_EVERY_NS
     PMTU_NEEDLESS_MAX = 3 // checks that passed while no report came: each doubles PMTU_SUSPECT_NS, for the peer may send none
 };
 #define PMTU_WAIT_NS (100 * NS_PER_MS)       // for an answer, and twice the round trip; doubled for the last of three
 #define PMTU_WAIT_BLIND_NS (300 * NS_PER_MS) // … while that is not known
 #define PMTU_SUSPECT_NS (200 * NS_PER_MS)    // without a report on large datagrams, and twice the round trip
 #define PMTU_HINT_EVERY_NS NS_PER_S          // hints that begin a check of the size in use; twice as long after each that was wrong
-#define PMTU_HINT_EVERY_MAX_NS (64 * NS_PER_S)
-#define PMTU_LOOK_NS (100 * NS_PER_MS) // whether large datagrams go out, while they do
-#define PMTU_BUSY_NS NS_PER_S          // … and for so long after the last
+#define PMTU_LOOK_NS (100 * NS_PER_MS)       // whether large datagrams go out, while they do
+#define PMTU_BUSY_NS NS_PER_S                // … and for so long after the last
 #define PMTU_RAISE_FIRST_NS (30 * NS_PER_S)
 #define PMTU_RAISE_MAX_NS (600 * NS_PER_S) // RFC 8899 5.1.1
 

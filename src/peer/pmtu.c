@@ -31,6 +31,13 @@ enum pmtu_news pmtu_take_news(struct pmtu *pmtu)
 
 /* ---- the search ---- */
 
+static void forget_probe(struct pmtu *pmtu)
+{
+    pmtu->probe = 0;
+    pmtu->is_check = pmtu->wants_check = false;
+    pmtu->suspect_ns = 0;
+}
+
 static void begin_search(struct pmtu *pmtu, uint16_t high)
 {
     pmtu->state = PMTU_SEARCHING;
@@ -38,8 +45,9 @@ static void begin_search(struct pmtu *pmtu, uint16_t high)
     pmtu->high = high;
     pmtu->has_tried_top = false;
     pmtu->raise_wait_ns = PMTU_RAISE_FIRST_NS;
-    pmtu->probe = 0;
-    pmtu->is_check = pmtu->wants_check = false;
+    pmtu->told = 0;
+    pmtu->n_wrong = 0;
+    forget_probe(pmtu);
 }
 
 void pmtu_init(struct pmtu *pmtu, uint16_t fixed)
@@ -57,9 +65,6 @@ void pmtu_restart(struct pmtu *pmtu, uint16_t family)
     pmtu->floor = family == AF_INET6 ? PMTU_BASE : PATH_MTU_MIN;
     pmtu->size = PMTU_BASE;
     pmtu->hint = 0;
-    pmtu->suspect_ns = 0;
-    pmtu->told = 0;
-    pmtu->n_wrong = 0;
     begin_search(pmtu, PATH_MTU_MAX);
 }
 
@@ -67,9 +72,7 @@ void pmtu_resume(struct pmtu *pmtu)
 {
     if (pmtu->is_check)
         pmtu->size = pmtu->probe;
-    pmtu->probe = 0;
-    pmtu->is_check = pmtu->wants_check = false;
-    pmtu->suspect_ns = 0;
+    forget_probe(pmtu);
 }
 
 static void try_size(struct pmtu *pmtu, uint16_t size, const struct random_source *random)
@@ -136,15 +139,18 @@ static void raise(struct pmtu *pmtu)
     pmtu->hint = pmtu->low;
 }
 
+// What to use instead of a size that may not pass.
+static uint16_t size_below(const struct pmtu *pmtu, uint16_t size)
+{
+    return size > PMTU_BASE ? PMTU_BASE : pmtu->floor;
+}
+
 // The size that was in use does not pass any more.
 static void fall(struct pmtu *pmtu, uint16_t fallen)
 {
     if (fallen <= pmtu->floor)
         return;
-    pmtu->size = fallen > PMTU_BASE ? PMTU_BASE : pmtu->floor;
-    pmtu->suspect_ns = 0;
-    pmtu->told = 0;
-    pmtu->n_wrong = 0;
+    pmtu->size = size_below(pmtu, fallen);
     begin_search(pmtu, (uint16_t)(fallen - 1));
     pmtu->has_tried_top = true; // one byte less is no likely size
     if (fallen <= PMTU_BASE)
@@ -173,9 +179,7 @@ static bool passed(struct pmtu *pmtu)
     }
     if (was_check && pmtu->n_needless < PMTU_NEEDLESS_MAX)
         pmtu->n_needless++;
-    pmtu->probe = 0;
-    pmtu->is_check = pmtu->wants_check = false;
-    pmtu->suspect_ns = 0;
+    forget_probe(pmtu);
     return was_check;
 }
 
@@ -188,12 +192,11 @@ static void failed(struct pmtu *pmtu)
         fall(pmtu, size);
         pmtu->vanished = size;
         pmtu->news = PMTU_NEWS_BLACK_HOLE;
-    } else if (pmtu->low == 0) { // not even the base
-        pmtu->size = pmtu->low = pmtu->floor;
-        lower_high(pmtu, size);
-    } else {
-        lower_high(pmtu, size);
+        return;
     }
+    if (pmtu->low == 0) // not even the base
+        pmtu->size = pmtu->low = pmtu->floor;
+    lower_high(pmtu, size);
 }
 
 /* ---- probes ---- */
@@ -233,10 +236,7 @@ static void begin_check(struct pmtu *pmtu, const struct random_source *random)
     try_size(pmtu, pmtu->size, random);
     pmtu->is_check = true;
     pmtu->wants_check = false;
-    if (has_hint)
-        pmtu->size = pmtu->hint;
-    else
-        pmtu->size = pmtu->size > PMTU_BASE ? PMTU_BASE : pmtu->floor;
+    pmtu->size = has_hint ? pmtu->hint : size_below(pmtu, pmtu->size);
 }
 
 static uint64_t suspicion_ns(const struct pmtu *pmtu, const struct pmtu_view *view)
@@ -331,9 +331,7 @@ bool pmtu_refused(struct pmtu *pmtu, uint32_t size)
 // Whoever forges hints must not keep us busy with checks: each interrupts the search, which takes seconds where the round trip is long.
 static uint64_t hint_every_ns(const struct pmtu *pmtu)
 {
-    uint64_t every = PMTU_HINT_EVERY_NS << (pmtu->n_wrong < 6 ? pmtu->n_wrong : 6);
-
-    return every < PMTU_HINT_EVERY_MAX_NS ? every : PMTU_HINT_EVERY_MAX_NS;
+    return PMTU_HINT_EVERY_NS << (pmtu->n_wrong < PMTU_WRONG_MAX ? pmtu->n_wrong : PMTU_WRONG_MAX);
 }
 
 void pmtu_hinted(struct pmtu *pmtu, uint32_t size, uint64_t now_ns)
