@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ethercord/wire.h"
+
 // Durations in ns (docs/protocol.md#timers).
 struct timing {
     uint64_t rekey_after_ns;          // age at which the keypair's initiator makes a new one
@@ -39,14 +41,13 @@ static inline void activity_note(_Atomic uint64_t *when, uint64_t now_ns)
     atomic_store_explicit(when, now_ns, memory_order_relaxed);
 }
 
-// What is no larger than this passes everywhere, and is not noted.
-enum { ACTIVITY_SIZE_MIN = 576 };
+// What is no larger than PATH_MTU_MIN passes everywhere, and is not noted.
 // Whether it is the first since main set it to 0. A value that crosses with that may be lost: the next large datagram brings it again.
 static inline bool activity_note_size(struct activity *activity, uint32_t size)
 {
     uint32_t noted = atomic_load_explicit(&activity->largest_sent, memory_order_relaxed);
 
-    if (size <= noted || size <= ACTIVITY_SIZE_MIN)
+    if (size <= noted || size <= PATH_MTU_MIN)
         return false;
     atomic_store_explicit(&activity->largest_sent, size, memory_order_relaxed);
     return noted == 0;

@@ -153,9 +153,9 @@ static bool is_hopeless(struct tx *tx, uint64_t now_ns)
 
 static void note_sent(struct tx *tx, int n_datagrams, uint64_t now_ns)
 {
-    tx->stuck_ns = 0;
     const struct udp_train *train = tx->trains;
 
+    tx->stuck_ns = 0;
     for (int left = n_datagrams; left > 0; train++) {
         count_traffic(tx->counters, COUNT_TX_TRAINS, 1);
         left -= (int)((train->len + train->datagram_len - 1) / train->datagram_len);

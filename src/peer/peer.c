@@ -35,13 +35,14 @@ struct peer_act *peer_act_add(struct peer_acts *acts, enum peer_act_kind kind)
     return act;
 }
 
-void peer_act_control(struct peer_acts *acts, enum record_type type, const uint8_t *token)
+struct peer_control *peer_act_control(struct peer_acts *acts, enum record_type type, const uint8_t *token)
 {
     struct peer_control *control = &peer_act_add(acts, PEER_ACT_SEND_CONTROL)->u.control;
 
     *control = (struct peer_control){.type = type};
     if (token)
         memcpy(control->body, token, WIRE_TOKEN_LEN);
+    return control;
 }
 
 void peer_init(struct peer *peer, const struct peer_config *config, const struct peer_self *self, struct keystore *keystore,

@@ -65,8 +65,7 @@ void peer_probe_candidate(struct peer *peer, const struct peer_input *input, str
     candidate->probed_ns = input->now_ns;
     candidate->bytes_sent += PROBE_MESSAGE_LEN;
 
-    peer_act_control(acts, RECORD_PROBE, candidate->token);
-    struct peer_control *control = &acts->at[acts->n - 1].u.control;
+    struct peer_control *control = peer_act_control(acts, RECORD_PROBE, candidate->token);
     control->has_to = true;
     control->to = candidate->at;
 }

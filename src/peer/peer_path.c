@@ -23,8 +23,7 @@ static uint32_t largest_sent(const struct peer_input *input)
 
 static void send_probe(struct peer *peer, uint16_t size, const struct peer_input *input, struct peer_acts *acts)
 {
-    peer_act_control(acts, RECORD_PROBE, peer->pmtu.token);
-    acts->at[acts->n - 1].u.control.size = size;
+    peer_act_control(acts, RECORD_PROBE, peer->pmtu.token)->size = size;
     peer_send_echo(peer, input, acts);
 }
 

@@ -10,7 +10,8 @@
 
 // The next act of that kind, to be filled in.
 struct peer_act *peer_act_add(struct peer_acts *acts, enum peer_act_kind kind);
-void peer_act_control(struct peer_acts *acts, enum record_type type, const uint8_t *token);
+// A control record to be sent; what is returned may be filled in further.
+struct peer_control *peer_act_control(struct peer_acts *acts, enum record_type type, const uint8_t *token);
 
 void peer_set_up(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 void peer_set_down(struct peer *peer, enum peer_reason reason, const struct peer_input *input, struct peer_acts *acts);
