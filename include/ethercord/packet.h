@@ -20,8 +20,13 @@ enum {
     IPV4_TOS_AT = 1,
     IPV4_LEN_AT = 2,
     IPV4_ID_AT = 4,
+    IPV4_FRAGMENT_AT = 6,
+    IPV4_PROTOCOL_AT = 9,
     IPV4_CHECKSUM_AT = 10,
+    IPV4_SOURCE_AT = 12,
     IPV6_LEN_AT = 4,
+    IPV6_NEXT_AT = 6,
+    IPV6_SOURCE_AT = 8,
     UDP_LEN_AT = 4,
     TCP_SEQUENCE_AT = 4,
     TCP_FLAGS_AT = 13

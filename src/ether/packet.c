@@ -8,13 +8,8 @@
 #include "ethercord/checksum.h"
 
 enum {
-    IPV4_FRAGMENT_AT = 6,
-    IPV4_PROTOCOL_AT = 9,
-    IPV4_SOURCE_AT = 12,
-    IPV6_SOURCE_AT = 8,
     IPV4_FRAGMENT_BITS = 0x3fff, // more fragments, and the offset
-    IPV6_NEXT_AT = 6,
-    IPV6_EXTENSIONS_MAX = 8, // headers; longer chains are left alone
+    IPV6_EXTENSIONS_MAX = 8,     // headers; longer chains are left alone
     TCP_DATA_OFFSET_AT = 12,
     TCP_CHECKSUM_AT = 16,
     UDP_CHECKSUM_AT = 6

@@ -16,16 +16,11 @@
 #include "ethercord/packet.h"
 
 enum {
-    IPV4_FRAGMENT_AT = 6,
     IPV4_DONT_FRAGMENT = 0x4000,
     IPV4_OFFSET_BITS = 0x1fff,
     IPV4_TTL_AT = 8,
-    IPV4_PROTOCOL_AT = 9,
-    IPV4_SOURCE_AT = 12,
     IPV4_DESTINATION_AT = 16,
-    IPV6_NEXT_AT = 6,
     IPV6_HOP_LIMIT_AT = 7,
-    IPV6_SOURCE_AT = 8,
     IPV6_DESTINATION_AT = 24,
     IPV6_EXTENSION_MIN = 8,
     IPV6_EXTENSIONS_MAX = 8, // headers; who sends more is not answered
