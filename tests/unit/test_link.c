@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../../src/app/link.h"
+#include "test_links.h"
 
 enum { TEXT_CAP = 256 };
 
@@ -31,16 +32,8 @@ struct context {
     int tap; // descriptor of "cord0"
 };
 
-static const char *skip_reason;
-
 static const struct cidr address_v4 = {.family = AF_INET, .prefix_len = 24, .ip = {10, 9, 0, 1}};
 static const struct cidr address_v6 = {.family = AF_INET6, .prefix_len = 64, .ip = {0xfd, 0, 0, 9, [15] = 1}};
-
-static void run(const char *command)
-{
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
-}
 
 static int set_up(void **state)
 {
@@ -71,10 +64,7 @@ static int tear_down(void **state)
 
 static struct context *begin(void **state)
 {
-    if (skip_reason) {
-        print_message("skipped: %s\n", skip_reason);
-        skip();
-    }
+    need_namespace();
     return *state;
 }
 
@@ -333,11 +323,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_privileges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(undo_of_nothing, set_up, tear_down),
     };
-    if (geteuid() != 0)
-        skip_reason = "needs root for a network namespace";
-    else if (unshare(CLONE_NEWNET) < 0)
-        skip_reason = "may not make a network namespace";
-    else if (access("/dev/net/tun", R_OK | W_OK) < 0)
-        skip_reason = "has no /dev/net/tun";
+    enter_namespace();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

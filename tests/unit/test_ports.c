@@ -18,6 +18,7 @@
 
 #include "../../src/app/loops.h"
 #include "../../src/app/ports.h"
+#include "test_links.h"
 
 enum { TEXT_CAP = 8192, MTU = 1500 };
 
@@ -28,14 +29,6 @@ struct context {
     int n_gone;
     char text[TEXT_CAP];
 };
-
-static const char *skip_reason;
-
-static void run(const char *command)
-{
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
-}
 
 static int set_up(void **state)
 {
@@ -65,10 +58,7 @@ static int tear_down(void **state)
 
 static struct context *begin(void **state)
 {
-    if (skip_reason) {
-        print_message("skipped: %s\n", skip_reason);
-        skip();
-    }
+    need_namespace();
     return *state;
 }
 
@@ -320,11 +310,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(notifications, set_up, tear_down),
         cmocka_unit_test_setup_teardown(never_opened, set_up, tear_down),
     };
-    if (geteuid() != 0)
-        skip_reason = "needs root for a network namespace";
-    else if (unshare(CLONE_NEWNET) < 0)
-        skip_reason = "may not make a network namespace";
-    else if (access("/dev/net/tun", R_OK | W_OK) < 0)
-        skip_reason = "has no /dev/net/tun";
+    enter_namespace();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../../src/app/rtnl.h"
+#include "test_links.h"
 
 enum { NO_SUCH_INDEX = 99999, DEFAULT_MTU = 1500 };
 
@@ -30,8 +31,6 @@ struct context {
     struct rtnl rtnl;
     int tap; // descriptor of "cord0"; -1 = could not be made
 };
-
-static const char *skip_reason;
 
 static int open_tap(const char *name)
 {
@@ -43,12 +42,6 @@ static int open_tap(const char *name)
         return -1;
     }
     return fd;
-}
-
-static void run(const char *command)
-{
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
 }
 
 // Whether `ip` shows the text for cord0.
@@ -81,10 +74,7 @@ static int tear_down(void **state)
 
 static struct rtnl *begin(void **state)
 {
-    if (skip_reason) {
-        print_message("skipped: %s\n", skip_reason);
-        skip();
-    }
+    need_namespace();
     struct context *context = *state;
     return &context->rtnl;
 }
@@ -429,11 +419,6 @@ int main(void)
         cmocka_unit_test(the_socket_is_not_inherited),
         cmocka_unit_test(closing_twice),
     };
-    if (geteuid() != 0)
-        skip_reason = "needs root for a network namespace";
-    else if (unshare(CLONE_NEWNET) < 0)
-        skip_reason = "may not make a network namespace";
-    else if (access("/dev/net/tun", R_OK | W_OK) < 0)
-        skip_reason = "has no /dev/net/tun";
+    enter_namespace();
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -101,24 +101,6 @@ static int open_level(enum tap_offload level)
     return 0;
 }
 
-static int open_off(void **state)
-{
-    (void)state;
-    return open_level(TAP_OFFLOAD_OFF);
-}
-
-static int open_checksum(void **state)
-{
-    (void)state;
-    return open_level(TAP_OFFLOAD_CHECKSUM);
-}
-
-static int open_full(void **state)
-{
-    (void)state;
-    return open_level(TAP_OFFLOAD_FULL);
-}
-
 static int close_tap(void **state)
 {
     (void)state;

@@ -27,51 +27,15 @@
 
 #include "ethercord/frame.h"
 #include "ethercord/tap.h"
+#include "test_namespace.h"
 
 enum { N_FRAMES = 64, ROOM_LEN = 4 * (TAP_FRAME_MAX + TAP_TAILROOM), ETHER_TYPE_TEST = 0x88b5, TIMEOUT_MS = 2000 };
 
-static bool has_namespace;
 static struct tap tap;
 static char tap_name[IFNAMSIZ];
 static int packet_fd = -1;
 static _Alignas(64) uint8_t room[ROOM_LEN];
 static struct tap_read reads[N_FRAMES];
-
-static inline void write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY);
-    if (fd < 0)
-        return;
-    if (write(fd, text, strlen(text)) < 0)
-        perror(path);
-    close(fd);
-}
-
-// Without privileges a user namespace does, where that is allowed; root in it is the user outside.
-static inline bool enter_namespace(void)
-{
-    if (unshare(CLONE_NEWNET) == 0)
-        return true;
-    char map[64];
-    (void)snprintf(map, sizeof map, "0 %u 1", (unsigned)getuid());
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        return false;
-    write_text("/proc/self/uid_map", map);
-    return true;
-}
-
-static inline void need_namespace(void)
-{
-    if (has_namespace)
-        return;
-    print_message("no network namespace of its own, or no TAP, can be had here: skipped\n");
-    skip();
-}
-
-static inline int run(const char *command)
-{
-    return system(command); // NOLINT(cert-env33-c): fixed commands, in the test's own namespace
-}
 
 static inline void set_up(const char *name, bool is_up)
 {
@@ -127,6 +91,28 @@ static inline int open_and_close(const char *text)
 static inline int read_some(int n)
 {
     return tap.ops->read_batch(&tap, room, sizeof room, reads, n);
+}
+
+// ---- set-ups of cmocka's: what each program opens at a level of offload it says itself
+
+static int open_level(enum tap_offload level);
+
+static inline int open_off(void **state)
+{
+    (void)state;
+    return open_level(TAP_OFFLOAD_OFF);
+}
+
+static inline int open_checksum(void **state)
+{
+    (void)state;
+    return open_level(TAP_OFFLOAD_CHECKSUM);
+}
+
+static inline int open_full(void **state)
+{
+    (void)state;
+    return open_level(TAP_OFFLOAD_FULL);
 }
 
 #endif

@@ -31,24 +31,6 @@ static int open_level(enum tap_offload level)
     return setsockopt(packet_fd, SOL_PACKET, PACKET_VNET_HDR, &is_on, sizeof is_on);
 }
 
-static int open_off(void **state)
-{
-    (void)state;
-    return open_level(TAP_OFFLOAD_OFF);
-}
-
-static int open_checksum(void **state)
-{
-    (void)state;
-    return open_level(TAP_OFFLOAD_CHECKSUM);
-}
-
-static int open_full(void **state)
-{
-    (void)state;
-    return open_level(TAP_OFFLOAD_FULL);
-}
-
 static int close_tap(void **state)
 {
     (void)state;

@@ -27,37 +27,14 @@
 
 #include "ethercord/bytes.h"
 #include "ethercord/udp.h"
+#include "test_namespace.h"
 
 enum { LO_MTU = 1500, ROOM = UDP_ROOM_MAX + 1, TIMEOUT_MS = 2000 };
 
-static bool has_namespace;
 static const uint16_t families[] = {AF_INET, AF_INET6};
 static uint8_t room[UDP_BATCH_MAX][ROOM];
 
 // ---- the namespace
-
-static inline void write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY);
-    if (fd < 0)
-        return;
-    if (write(fd, text, strlen(text)) < 0)
-        perror(path);
-    close(fd);
-}
-
-// Without privileges a user namespace does, where that is allowed; root in it is the user outside.
-static inline bool enter_namespace(void)
-{
-    if (unshare(CLONE_NEWNET) == 0)
-        return true;
-    char map[64];
-    (void)snprintf(map, sizeof map, "0 %u 1", (unsigned)getuid());
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        return false;
-    write_text("/proc/self/uid_map", map);
-    return true;
-}
 
 static inline bool set_up_loopback(void)
 {
@@ -69,19 +46,6 @@ static inline bool set_up_loopback(void)
     is_set = is_set && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
     close(fd);
     return is_set;
-}
-
-static inline void need_namespace(void)
-{
-    if (has_namespace)
-        return;
-    print_message("no network namespace of its own can be had here: skipped\n");
-    skip();
-}
-
-static inline int run(const char *command)
-{
-    return system(command); // NOLINT(cert-env33-c): fixed commands, in the test's own namespace
 }
 
 // ---- sockets
