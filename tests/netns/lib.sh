@@ -434,6 +434,7 @@ frag_creates() {
 capture_start() {
     local name=$1 device=$2 file=$3
     shift 3
+    : >"$file.err" # here and not only by tcpdump's own shell: an earlier capture of that name would look like this one
     ip netns exec "$(ns "$name")" tcpdump -i "$device" -w "$file" -U --immediate-mode -B 16384 -Z root "$@" 2>"$file.err" &
     CAPTURE_PID=$!
     wait_until 5 grep -q "listening on" "$file.err"
