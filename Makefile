@@ -47,7 +47,8 @@ SIM_HELPERS := $(patsubst tests/sim/%.c,$(BUILD)/obj/sim/%.o,$(filter-out $(SIM_
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 SIM_TESTS := $(SIM_SOURCES:%.c=$(BUILD)/%)
 LINT_TESTS := $(sort $(wildcard tests/lint/*.test))
-NETNS_TESTS := $(sort $(wildcard tests/netns/*.test))
+# What a sanitizer says is looked for where there is one.
+NETNS_TESTS := $(sort $(filter-out $(if $(SANITIZE),,tests/netns/sanitized.test),$(wildcard tests/netns/*.test)))
 BENCH_TOOLS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 Q = $(if $(V),,@)
@@ -57,14 +58,14 @@ again = +$(Q)$(MAKE) --no-print-directory
 TEST_ENV = BUILD=$(abspath $(BUILD)) ETHERCORD=$(abspath $(PROGRAM)) ETHERCORD_TESTS=$(abspath tests) \
     ETHERCORD_CFLAGS='$(LANGUAGE) $(CPPFLAGS) $(filter-out -Werror,$(WARNINGS)) -Werror $(PKG_CFLAGS)'
 # Address-space randomisation of new kernels leaves no room for the sanitizers' shadow memory.
-RUN_TESTS = $(Q)$(TEST_ENV) $(if $(SANITIZE),setarch -R) tests/run
+RUN_TESTS = $(Q)$(TEST_ENV) $(if $(SANITIZE),TEST_TIMEOUT=$${TEST_TIMEOUT:-1800} setarch -R) tests/run
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: FORCE all deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
-    bench bench-report asan tsan ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help
+    bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help
 
 all: $(PROGRAM) ## build build/ethercord (the default)
 
@@ -177,6 +178,12 @@ tsan: ## the same with ThreadSanitizer, in build/tsan
 
 ubsan: ## the same with UBSan alone, by clang, in build/ubsan
 	$(again) BUILD=$(BUILD)/ubsan CC=clang SANITIZE=undefined check-unit-built
+
+asan-netns: ## the tests in network namespaces with AddressSanitizer and UBSan in the nodes (as root; over an hour)
+	$(again) BUILD=$(BUILD)/asan SANITIZE=address,undefined netns
+
+tsan-netns: ## the same with ThreadSanitizer
+	$(again) BUILD=$(BUILD)/tsan SANITIZE=thread netns
 
 valgrind: $(UNIT_TESTS) | deps-test ## unit tests under valgrind
 	$(Q)TEST_WRAPPER='valgrind --quiet --leak-check=full --error-exitcode=99' $(TEST_ENV) tests/run $(UNIT_TESTS)

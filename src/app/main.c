@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "leaks.h"
 
 int main(int argc, char **argv)
 {
@@ -16,5 +17,6 @@ int main(int argc, char **argv)
     }
     int code = commands_dispatch(argc, argv);
     fflush(NULL);
+    leaks_look();
     _exit(code); // at exit() libuv would wait for a name lookup that may hang
 }

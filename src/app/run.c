@@ -14,6 +14,7 @@
 #include "control.h"
 #include "ethercord/log.h"
 #include "ipc.h"
+#include "leaks.h"
 #include "link.h"
 #include "monitor.h"
 #include "worker.h"
@@ -146,7 +147,9 @@ static int run_both(struct stages *stages)
         close(fds[0]);
         rtnl_close(&stages->link.rtnl);
         stages->devices.ipc_fd = fds[1];
-        _exit(worker_main(stages->config, &stages->devices));
+        int code = worker_main(stages->config, &stages->devices);
+        leaks_look();
+        _exit(code);
     }
     close(fds[1]);
     close(stages->devices.control_fd);

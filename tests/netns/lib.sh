@@ -35,6 +35,8 @@ fi
 # Debian's own interpreter: it is the one that has scapy, and whatever else stands first on PATH is not wanted here.
 PYTHON=${PYTHON:-/usr/bin/python3}
 export PYTHONDONTWRITEBYTECODE=1
+# shellcheck source-path=SCRIPTDIR source=sanitizer.sh
+. "$NETNS_DIR/sanitizer.sh"
 WORK= # a folder of our own for files; made when it is sure to be removed again
 NS_PREFIX="ec-$$-"
 declare -A NODE_PID=() # A and B: process id of the daemon in the foreground
@@ -229,6 +231,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/ethercord-test.XXXXXX")
+sanitizer_prepare
 
 # ---- nodes ------------------------------------------------------------------------------------------------------------------------
 
@@ -405,7 +408,7 @@ path_is() { [[ $(status_get "$1" '.peers[0].path_mtu_state' '.peers[0].path_mtu'
 # wait_until SECONDS COMMAND…: true as soon as the command is; false when the time is over.
 wait_until() {
     local end
-    end=$(($(date +%s%N) + $(awk -v s="$1" 'BEGIN { printf "%.0f", s * 1e9 }')))
+    end=$(($(date +%s%N) + SLOWER * $(awk -v s="$1" 'BEGIN { printf "%.0f", s * 1e9 }')))
     shift
     until "$@"; do
         (($(date +%s%N) < end)) || return 1
@@ -510,6 +513,7 @@ matches() {
 
 # plan: the end of a script.
 plan() {
+    sanitizer_verdict
     echo "1..$TEST_COUNT"
     ((TEST_FAILED == 0))
     exit

@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# sanitizer: for nodes that were built with AddressSanitizer and UBSan, or with ThreadSanitizer (make asan-netns, make tsan-netns). What a
+# sanitizer finds, leaks at the end of each process included, goes to a file below $WORK; plan ends the nodes and then looks there.
+#
+# What a sanitizer costs is allowed for here and nowhere else: limits of time are SLOWER times as long, and a process may grow by
+# GROWTH_KIB more (freed memory stays in a quarantine, and shadow memory counts too).
+
+SANITIZER=$(nm -D "$ETHERCORD" 2>/dev/null | grep -oE -m 1 '__(asan|tsan|ubsan)_' | tr -d _)
+SLOWER=1
+# shellcheck disable=SC2034 # for the scripts
+GROWTH_KIB=0
+
+# Address-space randomisation of new kernels leaves no room for the shadow memory: bit ADDR_NO_RANDOMIZE of the personality.
+if [[ -n $SANITIZER ]] && ! ((16#$(<"/proc/$$/personality") & 16#40000)); then
+    exec setarch -R "$0" "$@"
+fi
+
+# sanitizer_prepare: once $WORK is there.
+sanitizer_prepare() {
+    local options="log_path=$WORK/reports/of:exitcode=66"
+    [[ -n $SANITIZER ]] || return 0
+    # shellcheck disable=SC2034 # for lib and the scripts
+    SLOWER=5 GROWTH_KIB=$((64 * 1024))
+    chmod 711 "$WORK"
+    mkdir -m 1777 "$WORK/reports" # the worker is another user
+    export ASAN_OPTIONS="$options:quarantine_size_mb=16:detect_leaks=1" UBSAN_OPTIONS="$options:print_stacktrace=1" TSAN_OPTIONS="$options"
+}
+
+# sanitizer_reports: whatever was found so far.
+sanitizer_reports() { [[ -z $SANITIZER ]] || cat "$WORK"/reports/* 2>/dev/null; }
+
+# sanitizer_verdict: a check more, in builds with a sanitizer.
+sanitizer_verdict() {
+    [[ -n $SANITIZER ]] || return 0
+    node_stop A
+    node_stop B
+    is "$SANITIZER has found nothing" "$(sanitizer_reports | head -n 60)" ""
+}
