@@ -21,8 +21,9 @@ PACKAGES = libsodium libuv jansson libcap-ng libmnl
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 # Stacks of threads are small and the frames of sanitizers and of tests are not, hence only here.
 FRAME_LIMIT = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=2048)
-HARDEN = $(if $(SANITIZE)$(COVERAGE),-fPIE,-fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-HARDEN_LINK = -pie -Wl,-z,relro,-z,now
+# tests/lint/hardening.test finds each of these in the program. -fcf-protection is for x86 alone.
+HARDEN = -fPIE $(if $(SANITIZE)$(COVERAGE),,-fstack-protector-strong -fstack-clash-protection $(CF_PROTECTION) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 INSTRUMENT = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPOOL_POISON) $(if $(COVERAGE),--coverage -O0)
 
 CFLAGS = -O2 -g
@@ -33,6 +34,8 @@ ALL_LDFLAGS = $(HARDEN_LINK) $(INSTRUMENT) $(LDFLAGS)
 # Asked once, and not before the packages are there: each of these replaces itself by its value at its first use.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call ask_pkg_config,--cflags))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $$(call ask_pkg_config,--libs))$(PKG_LIBS)
+CF_PROTECTION = $(eval CF_PROTECTION := $$(call ask_compiler,-fcf-protection=full))$(CF_PROTECTION)
+ask_compiler = $(shell $(CC) $(1) -Werror -fsyntax-only -x c /dev/null >/dev/null 2>&1 && echo $(1))
 ask_pkg_config = $(shell $(PKG_CONFIG) $(1) $(PACKAGES) || echo PKG_CONFIG_FAILED)
 
 SOURCES := $(sort $(wildcard src/*/*.c))
@@ -56,7 +59,8 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 again = +$(Q)$(MAKE) --no-print-directory
 # What the tests are told: absolute paths, and the flags for those that call compilers themselves.
 TEST_ENV = BUILD=$(abspath $(BUILD)) ETHERCORD=$(abspath $(PROGRAM)) ETHERCORD_TESTS=$(abspath tests) \
-    ETHERCORD_CFLAGS='$(LANGUAGE) $(CPPFLAGS) $(filter-out -Werror,$(WARNINGS)) -Werror $(PKG_CFLAGS)'
+    ETHERCORD_CFLAGS='$(LANGUAGE) $(CPPFLAGS) $(filter-out -Werror,$(WARNINGS)) -Werror $(PKG_CFLAGS)' \
+    ETHERCORD_CC='$(CC)' ETHERCORD_HARDEN='$(HARDEN)' ETHERCORD_HARDEN_LINK='$(HARDEN_LINK)'
 # Address-space randomisation of new kernels leaves no room for the sanitizers' shadow memory.
 RUN_TESTS = $(Q)$(TEST_ENV) $(if $(SANITIZE),TEST_TIMEOUT=$${TEST_TIMEOUT:-1800} setarch -R) tests/run
 
