@@ -25,7 +25,6 @@ struct stages {
     struct worker_devices devices;
     struct link link;
     char control_path[CONTROL_PATH_CAP];
-    int monitor_fd;
 };
 
 static const char *tap_advice(int error)

@@ -79,7 +79,7 @@ static void hello_of(struct peer *peer, const struct peer_input *input, uint8_t 
     hello_encode(&hello, out);
 }
 
-static void pending_begin(struct peer *peer, const struct peer_input *input, struct endpoint *target)
+static void pending_begin(struct peer *peer, const struct peer_input *input, const struct endpoint *target)
 {
     struct noise_params params = {
         .cipher = NOISE_CHACHAPOLY,

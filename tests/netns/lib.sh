@@ -225,7 +225,7 @@ cleanup() {
     trap - EXIT INT TERM HUP
     [[ -z $FOREGROUND_PID ]] || kill "$FOREGROUND_PID" 2>/dev/null
     net_down
-    [[ -z $WORK ]] || rm -rf -- "$WORK"
+    rm -rf -- ${WORK:+"$WORK"} ${REPORTS:+"$REPORTS"}
 }
 trap cleanup EXIT
 trap 'exit 130' INT

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # sanitizer: for nodes that were built with AddressSanitizer and UBSan, or with ThreadSanitizer (make asan-netns, make tsan-netns). What a
-# sanitizer finds, leaks at the end of each process included, goes to a file below $WORK; plan ends the nodes and then looks there.
+# sanitizer finds, leaks at the end of each process included, goes to a file; plan ends the nodes and then looks there.
 #
 # What a sanitizer costs is allowed for here and nowhere else: limits of time are SLOWER times as long, and a process may grow by
 # GROWTH_KIB more (freed memory stays in a quarantine, and shadow memory counts too).
@@ -17,19 +17,21 @@ if [[ -n $SANITIZER ]] && ! ((16#$(<"/proc/$$/personality") & 16#40000)); then
     exec setarch -R "$0" "$@"
 fi
 
-# sanitizer_prepare: once $WORK is there.
+REPORTS=
+
 sanitizer_prepare() {
-    local options="log_path=$WORK/reports/of:exitcode=66"
+    local options
     [[ -n $SANITIZER ]] || return 0
     # shellcheck disable=SC2034 # for lib and the scripts
     SLOWER=5 GROWTH_KIB=$((64 * 1024))
-    chmod 711 "$WORK"
-    mkdir -m 1777 "$WORK/reports" # the worker is another user
+    REPORTS=$(mktemp -d "${TMPDIR:-/tmp}/ethercord-reports.XXXXXX")
+    chmod 1777 "$REPORTS" # the worker is another user
+    options=log_path=$REPORTS/of:exitcode=66
     export ASAN_OPTIONS="$options:quarantine_size_mb=16:detect_leaks=1" UBSAN_OPTIONS="$options:print_stacktrace=1" TSAN_OPTIONS="$options"
 }
 
 # sanitizer_reports: whatever was found so far.
-sanitizer_reports() { [[ -z $SANITIZER ]] || cat "$WORK"/reports/* 2>/dev/null; }
+sanitizer_reports() { [[ -z $SANITIZER ]] || cat "$REPORTS"/* 2>/dev/null; }
 
 # sanitizer_verdict: a check more, in builds with a sanitizer.
 sanitizer_verdict() {
