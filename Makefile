@@ -69,7 +69,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: FORCE all deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
-    bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind cov cov-report format format-check cppcheck install uninstall dist clean help
+    bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind cov cov-report format format-check cppcheck tidy analyze hardening install uninstall dist clean help
 
 all: $(PROGRAM) ## build build/ethercord (the default)
 
@@ -208,6 +208,15 @@ format-check: | deps-test ## tell where `make format` would change something
 
 cppcheck: | deps-test ## only cppcheck
 	$(RUN_TESTS) tests/lint/cppcheck.test
+
+tidy: | deps-test ## only clang-tidy, its slow checks (clang-analyzer-*) too; takes minutes
+	$(Q)ETHERCORD_FULL=1 $(TEST_ENV) tests/run tests/lint/tidy.test
+
+analyze: | deps-test ## only gcc's own analyser
+	$(RUN_TESTS) tests/lint/analyze.test
+
+hardening: $(PROGRAM) | deps-test ## only the look at how the program was hardened
+	$(RUN_TESTS) tests/lint/hardening.test
 
 install: $(PROGRAM) ## install below PREFIX (/usr/local), in DESTDIR if given
 	$(Q)install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/ethercord

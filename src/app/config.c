@@ -96,7 +96,7 @@ static void set_instance_name(struct config_parse *parse)
     if (len > 5 && strcasecmp(name + len - 5, ".conf") == 0)
         len -= 5;
     if (len < sizeof(text))
-        memcpy(text, name, len);
+        memcpy(text, name, len); // NOLINT(bugprone-not-null-terminated-result): all of it is NUL beforehand
     if (!config_is_instance_name(text)) {
         config_report(parse, "the file's name names the instance; expected 1 to 63 letters, digits, dots, dashes and underscores"
                              ", then .conf");

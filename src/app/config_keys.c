@@ -74,7 +74,7 @@ static bool are_host_bits(const struct cidr *cidr, unsigned bit)
 {
     unsigned n_bits = (unsigned)addr_ip_len(cidr->family) * 8;
     for (unsigned i = cidr->prefix_len; i < n_bits; i++) {
-        if (((unsigned)cidr->ip[i / 8] >> (7 - i % 8) & 1u) != bit)
+        if (((unsigned)cidr->ip[i / 8] >> (7 - i % 8) & 1U) != bit)
             return false;
     }
     return true;
@@ -88,7 +88,7 @@ static const char *host_address_problem(const struct cidr *cidr)
         return "is no unicast address";
     if (is_loopback(cidr->family, cidr->ip))
         return "is a loopback address";
-    if (cidr->prefix_len + 2u > n_bits)
+    if (cidr->prefix_len + 2U > n_bits)
         return NULL;
     if (are_host_bits(cidr, 0))
         return "is the address of the network itself";
@@ -223,7 +223,7 @@ static enum set_result set_cipher(struct config_parse *parse, const struct confi
         config_report(parse, "Cipher: this CPU has no instructions for %s; expected auto or chacha20-poly1305", cipher_name(cipher));
         return SET_REPORTED;
     }
-    *ciphers = (uint16_t)(1u << cipher);
+    *ciphers = (uint16_t)(1U << cipher);
     return SET_OK;
 }
 

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert(KEY_LEN == crypto_scalarmult_curve25519_BYTES && KEY_LEN == crypto_scalarmult_curve25519_SCALARBYTES,
-               "a key is an X25519 key");
+_Static_assert(KEY_LEN == crypto_scalarmult_curve25519_BYTES, "a public key is one of X25519");
+_Static_assert(KEY_LEN == crypto_scalarmult_curve25519_SCALARBYTES, "a private key is one of X25519");
 _Static_assert(KEY_TEXT_CAP == sodium_base64_ENCODED_LEN(KEY_LEN, sodium_base64_VARIANT_ORIGINAL), "base64 length of a key");
 
 enum { KEY_READ_CAP = 256 }; // a key, its newline, and enough more to see that there is more

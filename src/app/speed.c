@@ -204,7 +204,7 @@ bool speed_measure(struct speed *speed, uint64_t budget_ns)
     randombytes_buf(bench->payloads, sizeof(bench->payloads));
     bench->read_ns = measure_clock();
     for (size_t round = 0; round < ROUNDS; round++)
-        run_round(bench, speed, round, budget_ns / (ROUNDS * SPEED_SIZES * n_ciphers));
+        run_round(bench, speed, round, budget_ns / ((uint64_t)ROUNDS * SPEED_SIZES * n_ciphers));
     take_medians(speed, bench);
     free(bench); // each slice has wiped its key
     return true;

@@ -55,9 +55,9 @@ static const char *format_duration(double seconds, char text[static NUMBER_TEXT_
     uint64_t s = seconds > 0 && seconds < 1e15 ? (uint64_t)seconds : 0;
     if (s < 120)
         snprintf(text, NUMBER_TEXT_CAP, "%u s", (unsigned)s);
-    else if (s < 2 * 3600)
+    else if (s < 2ULL * 3600)
         snprintf(text, NUMBER_TEXT_CAP, "%u min %u s", (unsigned)(s / 60), (unsigned)(s % 60));
-    else if (s < 48 * 3600)
+    else if (s < 48ULL * 3600)
         snprintf(text, NUMBER_TEXT_CAP, "%u h %u min", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
     else
         snprintf(text, NUMBER_TEXT_CAP, "%llu d %u h", (unsigned long long)(s / 86400), (unsigned)(s / 3600 % 24));

@@ -8,17 +8,17 @@
 
 #include "ethercord/log.h"
 
-#define DROP_NAME(name, text, meaning) [DROP_##name] = text,
+#define DROP_NAME(name, text, meaning) [DROP_##name] = (text),
 static const char *const DROP_NAMES[] = {DROP_REASONS(DROP_NAME)};
 #undef DROP_NAME
 _Static_assert(sizeof DROP_NAMES / sizeof DROP_NAMES[0] == DROP_COUNT, "each drop reason has a name");
 
-#define DROP_MEANING(name, text, meaning) [DROP_##name] = meaning,
+#define DROP_MEANING(name, text, meaning) [DROP_##name] = (meaning),
 static const char *const DROP_MEANINGS[] = {DROP_REASONS(DROP_MEANING)};
 #undef DROP_MEANING
 _Static_assert(sizeof DROP_MEANINGS / sizeof DROP_MEANINGS[0] == DROP_COUNT, "each drop reason has a meaning");
 
-#define TRAFFIC_NAME(name, text) [COUNT_##name] = text,
+#define TRAFFIC_NAME(name, text) [COUNT_##name] = (text),
 static const char *const TRAFFIC_NAMES[] = {TRAFFIC_COUNTERS(TRAFFIC_NAME)};
 #undef TRAFFIC_NAME
 _Static_assert(sizeof TRAFFIC_NAMES / sizeof TRAFFIC_NAMES[0] == COUNT_COUNT, "each traffic counter has a name");

@@ -42,9 +42,11 @@ static const struct {
 };
 _Static_assert(sizeof LEVELS / sizeof LEVELS[0] == LOG_LEVEL_COUNT, "each level has a name");
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): the log is the process's, like its stderr
 static _Atomic int max_level = LOG_LEVEL_INFO;
 static _Atomic int stderr_kind = STREAM_UNKNOWN;
 static char instance_name[NAME_CAP];
+// NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
 
 // A line under construction. One byte is kept back for the newline.
 struct line {

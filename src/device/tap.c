@@ -125,7 +125,7 @@ static void encode_header(struct virtio_net_hdr *header, const struct offload *o
 // Length of the frame, 0 = would block, or negative errno.
 static ssize_t read_frame(const struct tap *tap, uint8_t *bytes, struct offload *offload)
 {
-    struct virtio_net_hdr header;
+    struct virtio_net_hdr header = {0};
     struct iovec iovecs[] = {{&header, HEADER_LEN}, {bytes, TAP_FRAME_MAX}};
     int skip = tap->has_header ? 0 : 1;
 

@@ -67,6 +67,7 @@ struct scratch {
 };
 // What the kernel wants to be told about a batch. It is written anew by each call and holds nothing between two, so it is no state; it
 // is here because it is too large for a stack, and sending is done by several threads.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): see above
 static _Thread_local struct scratch scratch;
 
 // The one place that sorts out what a failed call means: how often it may be repeated at once, as the errno may have come from an ICMP

@@ -19,7 +19,7 @@ static bool parse_ipv4(struct packet_view *packet, const uint8_t *ip, size_t lef
 {
     if (left < IPV4_HEADER_MIN || ip[0] >> 4 != 4)
         return false;
-    size_t header_len = (ip[0] & 0x0fU) * 4U, total_len = load_be16(ip + IPV4_LEN_AT);
+    size_t header_len = (size_t)(ip[0] & 0x0fU) * 4U, total_len = load_be16(ip + IPV4_LEN_AT);
     if (header_len < IPV4_HEADER_MIN || header_len > left || total_len < header_len)
         return false;
     if ((load_be16(ip + IPV4_FRAGMENT_AT) & IPV4_FRAGMENT_BITS) != 0)
@@ -46,7 +46,7 @@ static bool parse_ipv6(struct packet_view *packet, const uint8_t *ip, size_t lef
     for (int i = 0; is_extension(next); i++) {
         if (i == IPV6_EXTENSIONS_MAX || left - at < 8)
             return false;
-        size_t len = (ip[at + 1] + 1U) * 8U;
+        size_t len = ((size_t)ip[at + 1] + 1) * 8U;
         next = ip[at];
         if (left - at < len)
             return false;
@@ -69,7 +69,7 @@ static bool parse_l4(struct packet_view *packet, const struct frame_view *frame)
     if (packet->protocol == IPPROTO_TCP) {
         if (left < TCP_HEADER_MIN)
             return false;
-        header_len = (l4[TCP_DATA_OFFSET_AT] >> 4) * 4U;
+        header_len = (size_t)(l4[TCP_DATA_OFFSET_AT] >> 4) * 4U;
         if (header_len < TCP_HEADER_MIN)
             return false;
     } else if (packet->protocol != IPPROTO_UDP) {

@@ -79,7 +79,7 @@ static bool read_fragment_header(struct ip_packet *packet)
     unsigned offset = load_be16(p + 2);
     packet->has_fragment_header = true;
     packet->has_more = offset & FRAGMENT_MORE;
-    packet->fragment_offset = offset & ~7u;
+    packet->fragment_offset = offset & ~7U;
     packet->fragment_id = load_be32(p + 4);
     packet->is_fragment = packet->has_more || packet->fragment_offset != 0;
     return true;

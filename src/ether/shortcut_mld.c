@@ -160,7 +160,7 @@ void shortcut_mld_tick(struct shortcut *shortcut, uint64_t now_ns)
     mld->v1_due_ns = NO_DEADLINE;
     for (size_t i = 0; i < shortcut->n_own; i++) {
         if (is_first_of_group(shortcut, i))
-            mld->v1_reports_left |= (uint16_t)(1u << i);
+            mld->v1_reports_left |= (uint16_t)(1U << i);
     }
 }
 
@@ -170,7 +170,7 @@ static size_t next_v1_report(struct shortcut *shortcut, struct l2_header *l2, ui
     size_t i = 0;
     while (!(mld->v1_reports_left >> i & 1))
         i++;
-    mld->v1_reports_left &= (uint16_t) ~(1u << i);
+    mld->v1_reports_left &= (uint16_t) ~(1U << i);
     uint8_t group[IPV6_LEN];
     struct mac_address mac;
     shortcut_solicited_group(shortcut->own[i].cidr.ip, group);

@@ -88,7 +88,7 @@ static void store(struct reassembly *slot, const struct ip_packet *packet)
     size_t end = packet->fragment_offset + packet->len;
     memcpy(slot->bytes + packet->fragment_offset, packet->payload, packet->len);
     for (size_t i = first; i < first + n_units; i++)
-        slot->seen[i / 8] |= (uint8_t)(1u << (i % 8));
+        slot->seen[i / 8] |= (uint8_t)(1U << (i % 8));
     slot->n_units += n_units;
     slot->n_frames++;
     if (end > slot->end)

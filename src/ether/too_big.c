@@ -53,7 +53,7 @@ static bool read_ipv4(struct ip_packet *packet, size_t left)
 
     if (left < IPV4_HEADER_MIN || ip[0] >> 4 != 4)
         return false;
-    size_t header_len = (ip[0] & 0x0fU) * 4U, len = load_be16(ip + IPV4_LEN_AT);
+    size_t header_len = (size_t)(ip[0] & 0x0fU) * 4U, len = load_be16(ip + IPV4_LEN_AT);
     if (header_len < IPV4_HEADER_MIN || len < header_len || len > left)
         return false;
     unsigned fragment = load_be16(ip + IPV4_FRAGMENT_AT);

@@ -219,7 +219,7 @@ void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 
     if (frame->is_partial && !(fits && takes_partial)) // a fragment has no flag for it
         complete(&settled);
-    if (frame->len + 2 * WIRE_DESCRIPTOR_LEN + 1 + SMALL_FRAME_LEN <= tx->payload_cap) {
+    if (frame->len + 2UL * WIRE_DESCRIPTOR_LEN + 1 + SMALL_FRAME_LEN <= tx->payload_cap) {
         pack(tx, &settled, now_ns);
         return;
     }

@@ -39,8 +39,7 @@ void peer_drop_keypair(struct peer *peer, struct keypair *keypair, struct peer_a
     memset(keypair, 0, sizeof *keypair);
 }
 
-// Not 0, and not one of ours that is in use.
-static uint32_t new_index(const struct peer *peer, const struct peer_input *input)
+static bool is_index_taken(const struct peer *peer, uint32_t index)
 {
     const uint32_t taken[] = {0,
                               peer->previous.local_index,
@@ -48,11 +47,21 @@ static uint32_t new_index(const struct peer *peer, const struct peer_input *inpu
                               peer->next.local_index,
                               peer->arriving.local_index,
                               peer->pending.local_index};
-    uint32_t index = random_u32(input->random);
 
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (index == taken[i])
-            return new_index(peer, input);
+            return true;
+    return false;
+}
+
+// Not 0, and not one of ours that is in use.
+static uint32_t new_index(const struct peer *peer, const struct peer_input *input)
+{
+    uint32_t index;
+
+    do
+        index = random_u32(input->random);
+    while (is_index_taken(peer, index));
     return index;
 }
 

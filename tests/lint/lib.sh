@@ -13,6 +13,13 @@ fi
 # sources PATTERN…: tracked files, and those that will be.
 sources() { git ls-files --cached --others --exclude-standard -- "$@" | sort -u | while read -r file; do [[ ! -f $file ]] || echo "$file"; done; }
 
+# compiler_flags: those of the build, one a line. The version's quotes do not survive the way here.
+compiler_flags() {
+    local flags
+    read -ra flags <<<"${ETHERCORD_CFLAGS:--std=c11 -D_GNU_SOURCE -DETHERCORD_VERSION=\"0\" -Iinclude -Wall -Wextra -Wconversion -Wshadow -Werror}"
+    printf '%s\n' "${flags[@]}" | sed 's/^-DETHERCORD_VERSION=.*/-DETHERCORD_VERSION="lint"/'
+}
+
 # verdict NAME FINDINGS: ok when there are none.
 verdict() {
     CHECKS=$((CHECKS + 1))
