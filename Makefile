@@ -16,7 +16,7 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 PKG_CONFIG = pkg-config
-PACKAGES = libsodium libuv jansson libcap-ng libmnl
+PACKAGES = libsodium libuv jansson libcap-ng libmnl libseccomp
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 # Stacks of threads are small and the frames of sanitizers and of tests are not, hence only here.

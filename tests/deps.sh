@@ -6,13 +6,13 @@
 set -euo pipefail
 
 # The library headers by their pkg-config names, for systems that don't have dpkg.
-pkg_config_names="libsodium libuv jansson libcap-ng libmnl"
+pkg_config_names="libsodium libuv jansson libcap-ng libmnl libseccomp"
 
 packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev make pkg-config
-        echo libsodium-dev libuv1-dev libjansson-dev libcap-ng-dev libmnl-dev
+        echo libsodium-dev libuv1-dev libjansson-dev libcap-ng-dev libmnl-dev libseccomp-dev
         ;;
     test)
         echo binutils git libcmocka-dev                                    # unit tests

@@ -163,7 +163,12 @@ static const char *run_dir_of(const struct command_line *line)
         "run-dir", '\0', "DIR", OPTION_TEXT, FIELD(run_dir), false, "folder of the control socket (default " RUN_DIR_DEFAULT ")"           \
     }
 
-static const struct option_row run_options[] = {RUN_DIR_ROW, {.name = NULL}};
+#define NO_SANDBOX_ROW                                                                                                                     \
+    {                                                                                                                                      \
+        "no-sandbox", '\0', NULL, OPTION_FLAG, FIELD(has_no_sandbox), false, "don't filter system calls, to look for an error"             \
+    }
+
+static const struct option_row run_options[] = {NO_SANDBOX_ROW, RUN_DIR_ROW, {.name = NULL}};
 
 static const struct option_row status_options[] = {
     {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the whole status as JSON"},
@@ -175,6 +180,7 @@ static const struct option_row answer_options[] = {
     {"tap", 't', "NAME", OPTION_TEXT, FIELD(tap), true, "name of the TAP; also names the instance"},
     {"address", 'a', "ADDRESS[,...]", OPTION_TEXT, FIELD(address), true, "addresses to answer for, as 10.9.0.1/24,fd00:9::1/64"},
     {"mtu", 'm', "BYTES", OPTION_TEXT, FIELD(mtu), false, "MTU of the TAP (default 1500)"},
+    NO_SANDBOX_ROW,
     RUN_DIR_ROW,
     {.name = NULL},
 };
@@ -335,7 +341,7 @@ int command_run(const struct command_line *line)
     struct config *config = load_config(line->arguments[0], NULL, &exit_code);
     if (!config)
         return exit_code;
-    exit_code = app_run(config, run_dir_of(line));
+    exit_code = app_run(config, run_dir_of(line), !line->has_no_sandbox);
     config_free(config);
     return exit_code;
 }
@@ -365,7 +371,7 @@ int command_answer(const struct command_line *line)
     struct config *config = load_config(NULL, &answer, &exit_code);
     if (!config)
         return exit_code;
-    exit_code = app_run(config, run_dir_of(line));
+    exit_code = app_run(config, run_dir_of(line), !line->has_no_sandbox);
     config_free(config);
     return exit_code;
 }

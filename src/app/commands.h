@@ -30,6 +30,7 @@ int command_speed(const struct command_line *line);
 
 // In run.c: the daemon itself, from start to end. Returns the exit code.
 // Wipes the secrets in `config` as soon as the worker has them.
-int app_run(struct config *config, const char *run_dir);
+// wants_sandbox: false = system calls are not filtered and files stay in sight, to look for an error.
+int app_run(struct config *config, const char *run_dir, bool wants_sandbox);
 
 #endif

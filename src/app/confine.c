@@ -6,11 +6,14 @@
  *   1 look up the user               reads files that the user itself may not be allowed to read
  *   2 RLIMIT_MEMLOCK                 raising a hard limit needs CAP_SYS_RESOURCE
  *   3 bounding set                   needs CAP_SETPCAP, which step 5 takes away
- *   4 groups, then group, then user  each needs a capability that becoming the user takes away
- *   5 all capabilities               what securebits, or an ambient set, carried over step 4
- *   6 no_new_privs                   after the last credential change that is wanted
- *   7 dumpable, death signal         the kernel resets both whenever credentials change
- *   8 look                           each of the above has failed silently in somebody's container
+ *   4 groups                         looks into /proc where they can't be dropped
+ *   5 empty root                     from here on there are no files; needs a capability that step 6 takes away
+ *   6 group, then user               the same
+ *   7 all capabilities               what securebits, or an ambient set, carried over step 6
+ *   8 no_new_privs                   after the last credential change that is wanted
+ *   9 dumpable, death signal         the kernel resets both whenever credentials change
+ *  10 Landlock                       needs no_new_privs
+ *  11 look                           each of the above has failed silently in somebody's container
  */
 #include "confine.h"
 
@@ -44,11 +47,23 @@ static bool is_root(void)
     return getresuid(&real, &effective, &saved) < 0 || real == 0 || effective == 0 || saved == 0;
 }
 
+// A container with CAP_NET_ADMIN alone has neither.
+static bool may_become_another(void)
+{
+    return capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
+           capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID);
+}
+
 static int find_identity(const char *user, struct identity *identity, const struct line *line)
 {
-    *identity = (struct identity){.uid = getuid(), .gid = getgid()};
+    *identity = (struct identity){.uid = geteuid(), .gid = getegid()};
     if (!is_root())
         return 0;
+    if (!may_become_another())
+        return line_fail(line, 0,
+                         "without CAP_SETUID and CAP_SETGID the worker keeps user id %u, but no capability; to have it another one "
+                         "anyway, start ethercord as that user",
+                         (unsigned)identity->uid);
     struct passwd entry, *found = NULL;
     char strings[PASSWD_CAP];
     int result = getpwnam_r(user, &entry, strings, sizeof strings, &found);
@@ -110,7 +125,7 @@ static int drop_groups(const struct line *line)
     int result = -errno;
     if (result == -EPERM && are_groups_frozen())
         return line_fail(line, 0, "this user namespace does not allow to drop supplementary groups: they are kept");
-    return line_fail(line, result, "cannot drop supplementary groups: %s: needs CAP_SETGID", strerror(-result));
+    return line_fail(line, result, "cannot drop supplementary groups: %s", strerror(-result));
 }
 
 // EINVAL comes from user namespaces only: the id has no meaning there. In one that maps nobody but its root (unshare -r), that root is an
@@ -119,15 +134,11 @@ static int become(struct identity *identity, const char *user, const struct line
 {
     if (!identity->is_change)
         return 0;
-    int result = drop_groups(line);
-    if (result < 0)
-        return result;
     if (setresgid(identity->gid, identity->gid, identity->gid) == 0 && setresuid(identity->uid, identity->uid, identity->uid) == 0)
         return 0;
-    result = -errno;
+    int result = -errno;
     if (result != -EINVAL)
-        return line_fail(line, result, "cannot become user '%s': %s: needs CAP_SETUID and CAP_SETGID, or start as that user", user,
-                         strerror(-result));
+        return line_fail(line, result, "cannot become user '%s': %s", user, strerror(-result));
     identity->uid = geteuid();
     identity->gid = getegid();
     identity->is_change = false;
@@ -167,7 +178,7 @@ static bool holds_capabilities(void)
     return capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE;
 }
 
-static int verify(const struct identity *identity, const struct line *line)
+static int verify(const struct identity *identity, const struct fsview *view, const struct line *line)
 {
     uid_t uids[3];
     gid_t gids[3];
@@ -180,17 +191,39 @@ static int verify(const struct identity *identity, const struct line *line)
         return line_fail(line, -EPERM, "the worker still has capabilities");
     if (identity->is_change && (setuid(0) == 0 || setgid(0) == 0))
         return line_fail(line, -EPERM, "the worker can become root again");
+    if (view->is_root_empty && access("/proc", F_OK) == 0)
+        return line_fail(line, -EPERM, "the worker still sees the file system");
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
         return line_fail(line, -EPERM, "the worker is not confined");
     return 0;
 }
 
-int confine_worker(const char *user, char *text, size_t cap)
+static int give_up(struct identity *identity, const struct confine_order *order, struct confinement *confinement, const struct line *line)
+{
+    int result = identity->is_change ? drop_groups(line) : 0;
+    if (result < 0)
+        return result;
+    if (order->hide_below)
+        (void)fsview_empty_root(&confinement->view, order->hide_below); // without the capability, or the room: Landlock follows
+    result = become(identity, order->user, line);
+    if (result < 0)
+        return result;
+    result = drop_capabilities(line);
+    if (result < 0)
+        return result;
+    result = seal_process(line);
+    if (result == 0 && order->hide_below)
+        (void)fsview_landlock(&confinement->view); // where the kernel has it
+    return result;
+}
+
+int confine_worker(const struct confine_order *order, struct confinement *confinement, char *text, size_t cap)
 {
     struct line line = {text, cap};
     struct identity identity;
+    *confinement = (struct confinement){0};
     (void)line_fail(&line, 0, "%s", "");
-    int result = find_identity(user, &identity, &line);
+    int result = find_identity(order->user, &identity, &line);
     if (result < 0)
         return result;
     raise_memlock();
@@ -198,22 +231,37 @@ int confine_worker(const char *user, char *text, size_t cap)
     if (result < 0)
         return line_fail(&line, result, "cannot switch core dumps off: %s", strerror(-result));
     drop_bounding_set();
-    result = become(&identity, user, &line);
+    result = give_up(&identity, order, confinement, &line);
     if (result < 0)
         return result;
-    result = drop_capabilities(&line);
-    if (result < 0)
-        return result;
-    result = seal_process(&line);
-    if (result < 0)
-        return result;
-    return verify(&identity, &line);
+    confinement->uid = identity.uid;
+    confinement->gid = identity.gid;
+    return verify(&identity, &confinement->view, &line);
 }
 
-int confine_monitor(void)
+int confine_dumps(void)
 {
     int result = deny_core();
     if (result < 0)
         return result;
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int confine_monitor(uint64_t *kept)
+{
+    static const unsigned needed[] = {CAP_NET_ADMIN, CAP_KILL};
+
+    *kept = 0;
+    if (capng_get_caps_process() < 0)
+        return -EPERM;
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (capng_have_capability(CAPNG_PERMITTED, needed[i]))
+            *kept |= UINT64_C(1) << needed[i];
+    drop_bounding_set();
+    for (unsigned capability = 0; capability < CAPABILITIES_MAX; capability++)
+        if (*kept >> capability & 1)
+            (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, capability);
+    if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
+        return -EPERM;
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }

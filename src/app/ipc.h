@@ -29,6 +29,20 @@ struct ipc_message {
     struct addr addresses[PEER_ADDRESSES_MAX];
 };
 
+// What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.
+struct ipc_guard {
+    bool has_begun, is_ready;
+    unsigned n_lookups; // that may be asked for now
+    uint64_t refilled_ns;
+};
+enum ipc_verdict {
+    IPC_TAKE,
+    IPC_TOO_OFTEN, // not now
+    IPC_HOSTILE    // no worker of ours says that
+};
+enum { IPC_LOOKUPS_MAX = 8, IPC_LOOKUP_EVERY_MS = 1000 }; // a worker asks each 15 s
+enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns);
+
 // Both ends non-blocking and close-on-exec. Returns 0 or negative errno.
 int ipc_pair(int fds[static 2]);
 // Returns 0 or negative errno; -EAGAIN: the other end is not reading.

@@ -205,12 +205,13 @@ static void rx_turn(struct loop *loop, int which)
 
 /* ---- start and stop ---- */
 
-static int loop_init(struct loop *loop, struct node *node, uv_async_cb on_wake)
+static int loop_init(struct loop *loop, struct node *node, struct sandbox *sandbox, uv_async_cb on_wake)
 {
     int error;
 
     memset(loop, 0, sizeof *loop);
     loop->node = node;
+    loop->sandbox = sandbox;
     loop->polling_udp = loop->unfinished_udp = -1;
     if ((error = uv_loop_init(&loop->uv)))
         return error;
@@ -245,6 +246,7 @@ static void tx_thread(void *arg)
 {
     struct loop *loop = arg;
 
+    sandbox_enter(loop->sandbox, SANDBOX_TX);
     tx_turn(loop, true);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     tx_last_turns(loop);
@@ -255,14 +257,15 @@ static void rx_thread(void *arg)
 {
     struct loop *loop = arg;
 
+    sandbox_enter(loop->sandbox, SANDBOX_RX);
     rx_turn(loop, -1);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     finish(loop);
 }
 
-int tx_loop_start(struct loop *loop, struct node *node)
+int tx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox)
 {
-    int error = loop_init(loop, node, on_tx_wake);
+    int error = loop_init(loop, node, sandbox, on_tx_wake);
 
     if (error || (error = uv_poll_init(&loop->uv, &loop->tap, node->tap->fd)))
         return error;
@@ -270,9 +273,9 @@ int tx_loop_start(struct loop *loop, struct node *node)
     return uv_thread_create(&loop->thread, tx_thread, loop);
 }
 
-int rx_loop_start(struct loop *loop, struct node *node)
+int rx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox)
 {
-    int error = loop_init(loop, node, on_rx_wake);
+    int error = loop_init(loop, node, sandbox, on_rx_wake);
 
     for (int i = 0; i < 2 && !error; i++)
         if (loop->has_udp[i])

@@ -11,9 +11,11 @@
 #include <uv.h>
 
 #include "ethercord/node.h"
+#include "sandbox.h"
 
 struct loop {
     struct node *node;
+    struct sandbox *sandbox;
     uv_loop_t uv;
     uv_thread_t thread;
     uv_async_t wake;
@@ -28,9 +30,9 @@ struct loop {
     atomic_bool is_tap_gone; // tx; main looks at it when woken
 };
 
-// Prepare on the main thread, then run; 0 or negative errno. tx_loop_…: TAP to UDP, rx_loop_…: UDP to TAP.
-int tx_loop_start(struct loop *loop, struct node *node);
-int rx_loop_start(struct loop *loop, struct node *node);
+// Prepare on the main thread, then run, confined by `sandbox`; 0 or negative errno. tx_loop_…: TAP to UDP, rx_loop_…: UDP to TAP.
+int tx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox);
+int rx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox);
 // What the three loops have in common: a timer's wait in ms (never too short), and the end of all handles.
 uint64_t loop_ms_until(uint64_t deadline_ns, uint64_t now_ns);
 void loop_close_handles(uv_loop_t *uv);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * main: gets libsodium ready and hands the command line over.
+ * main: gets libsodium ready, sees to it that no key ends up in a core dump, and hands the command line over.
  */
 #include <sodium.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "confine.h"
 #include "leaks.h"
 
 int main(int argc, char **argv)
@@ -15,6 +16,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ethercord: libsodium can't be initialized; is there a source of randomness?\n");
         return CODE_FAILED;
     }
+    (void)!confine_dumps(); // before any key is read; `run` says where it did not work
     int code = commands_dispatch(argc, argv);
     fflush(NULL);
     leaks_look();

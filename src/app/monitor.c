@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <uv.h>
 
+#include "ethercord/clock.h"
 #include "ethercord/log.h"
 #include "ipc.h"
 #include "loops.h"
@@ -28,17 +29,23 @@ void stop_signals(int how)
     sigprocmask(how, &set, NULL);
 }
 
-enum { STOP_MS = 3000 }; // how long a worker may take to end
+enum {
+    STOP_MS = 3000,    // how long a worker may take to end
+    MESSAGES_MAX = 16, // per turn
+    TURN_MS = 20       // between two turns that had more
+};
 
 struct monitor {
     const struct config *config;
     pid_t worker;
     int ipc_fd;
+    const struct sandbox_page *page;
     uv_loop_t uv;
     uv_poll_t ipc;
     uv_signal_t signals[4];
-    uv_timer_t timer;
+    uv_timer_t timer, turn;
     uv_getaddrinfo_t lookup;
+    struct ipc_guard guard;
     bool is_looking_up;
     bool is_stopping;
     bool has_ended;
@@ -84,12 +91,21 @@ static void look_up(struct monitor *monitor)
 
 /* ---- the worker ---- */
 
+// Where we may not, we go first: the kernel then sends it SIGTERM (see confine.c).
+static void end_worker(struct monitor *monitor)
+{
+    if (kill(monitor->worker, SIGKILL) == 0 || errno == ESRCH)
+        return;
+    log_error("can't end the worker (process %d): %s; leaving it", (int)monitor->worker, strerror(errno));
+    uv_stop(&monitor->uv);
+}
+
 static void on_stop_timeout(uv_timer_t *timer)
 {
     struct monitor *monitor = timer->data;
 
     log_error("the worker does not end: killing it");
-    kill(monitor->worker, SIGKILL);
+    end_worker(monitor);
 }
 
 static void stop(struct monitor *monitor)
@@ -102,13 +118,25 @@ static void stop(struct monitor *monitor)
     uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
 }
 
+static void log_end(const struct monitor *monitor, int signal)
+{
+    char text[300];
+
+    if (signal == SIGSYS) {
+        sandbox_explain(monitor->page, text, sizeof text);
+        log_error("the worker was ended (SIGSYS) %s", text);
+    } else {
+        log_error("the worker was ended by signal %d (%s)", signal, strsignal(signal));
+    }
+}
+
 static void worker_ended(struct monitor *monitor, int status)
 {
     monitor->has_ended = true;
     if (WIFEXITED(status)) {
         monitor->exit_code = WEXITSTATUS(status);
     } else {
-        log_error("the worker was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        log_end(monitor, WTERMSIG(status));
         monitor->exit_code = CODE_FAILED;
     }
     uv_stop(&monitor->uv);
@@ -134,6 +162,24 @@ static void on_signal(uv_signal_t *signal, int number)
         stop(monitor);
 }
 
+// 1, or -EBADMSG when it is none that a worker sends.
+static int take_message(struct monitor *monitor, const struct ipc_message *message)
+{
+    enum ipc_verdict verdict = ipc_judge(&monitor->guard, message, now_boot_ns());
+
+    if (verdict == IPC_HOSTILE)
+        return -EBADMSG;
+    if (verdict == IPC_TOO_OFTEN)
+        return 1;
+    if (message->kind == IPC_RESOLVE)
+        look_up(monitor);
+    else if (message->kind == IPC_READY)
+        log_info("running as instance '%s' on %s", monitor->config->name, monitor->config->tap.name);
+    return 1;
+}
+
+static void on_turn(uv_timer_t *turn);
+
 static void on_ipc(uv_poll_t *poll, int status, int events)
 {
     struct monitor *monitor = poll->data;
@@ -141,13 +187,26 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
     int got = status < 0 ? -EPIPE : 1;
 
     (void)events;
-    while (got > 0 && (got = ipc_receive(monitor->ipc_fd, &message)) > 0)
-        if (message.kind == IPC_RESOLVE)
-            look_up(monitor);
-        else if (message.kind == IPC_READY)
-            log_info("running as instance '%s' on %s", monitor->config->name, monitor->config->tap.name);
-    if (got == -EPIPE)
+    for (int i = 0; i < MESSAGES_MAX && got > 0; i++)
+        if ((got = ipc_receive(monitor->ipc_fd, &message)) > 0)
+            got = take_message(monitor, &message);
+    if (got == -EPIPE) {
         uv_poll_stop(poll); // it is ending; SIGCHLD follows
+    } else if (got < 0) {
+        log_error("the worker said what no worker of ours says: it is in somebody else's hands; ending it");
+        uv_poll_stop(poll);
+        end_worker(monitor);
+    } else if (got > 0) { // there is more, and nobody has to be that quick
+        uv_poll_stop(poll);
+        uv_timer_start(&monitor->turn, on_turn, TURN_MS, 0);
+    }
+}
+
+static void on_turn(uv_timer_t *turn)
+{
+    struct monitor *monitor = turn->data;
+
+    uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
 }
 
 static int start(struct monitor *monitor)
@@ -156,9 +215,9 @@ static int start(struct monitor *monitor)
     int error;
 
     if ((error = uv_loop_init(&monitor->uv)) || (error = uv_timer_init(&monitor->uv, &monitor->timer)) ||
-        (error = uv_poll_init(&monitor->uv, &monitor->ipc, monitor->ipc_fd)))
+        (error = uv_timer_init(&monitor->uv, &monitor->turn)) || (error = uv_poll_init(&monitor->uv, &monitor->ipc, monitor->ipc_fd)))
         return error;
-    monitor->timer.data = monitor->ipc.data = monitor;
+    monitor->timer.data = monitor->turn.data = monitor->ipc.data = monitor;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if ((error = uv_signal_init(&monitor->uv, &monitor->signals[i])))
             return error;
@@ -190,7 +249,7 @@ static int watch(struct monitor *monitor)
     return monitor->exit_code;
 }
 
-int monitor_main(const struct config *config, pid_t worker, int ipc_fd)
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page)
 {
     struct monitor *monitor = calloc(1, sizeof *monitor);
 
@@ -199,7 +258,7 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd)
         waitpid(worker, NULL, 0);
         return CODE_FAILED;
     }
-    *monitor = (struct monitor){.config = config, .worker = worker, .ipc_fd = ipc_fd, .exit_code = CODE_FAILED};
+    *monitor = (struct monitor){.config = config, .worker = worker, .ipc_fd = ipc_fd, .page = page, .exit_code = CODE_FAILED};
     int exit_code = watch(monitor);
     if (!monitor->is_looking_up) // else a thread of libuv still writes to it, until the process ends
         free(monitor);

@@ -8,12 +8,13 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "sandbox.h"
 
 // SIG_BLOCK while the stages of the start run, so that what they did is undone whenever the signal comes; SIG_UNBLOCK in either process
 // as soon as it handles them.
 void stop_signals(int how);
 
 // In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.
-int monitor_main(const struct config *config, pid_t worker, int ipc_fd);
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page);
 
 #endif

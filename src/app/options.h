@@ -25,6 +25,7 @@ struct command_line {
     const char *mtu;
     const char *seconds;
     bool wants_json;
+    bool has_no_sandbox;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];
     size_t n_arguments;
 };

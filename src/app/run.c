@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -131,11 +132,40 @@ static bool set_link_up(struct stages *stages)
     return true;
 }
 
+// The monitor itself, now that the worker has what it needs.
+static bool confine_rest(struct stages *stages)
+{
+    struct sandbox_page *page = stages->devices.page;
+    uint64_t kept;
+    int error = confine_monitor(&kept);
+
+    if (!error && stages->devices.wants_sandbox)
+        error = sandbox_start_monitor(page);
+    if (error) {
+        log_error("can't confine the monitor: %s; without: ethercord run --no-sandbox", strerror(-error));
+        return false;
+    }
+    page->monitor_capabilities = kept;
+    page->monitor_uid = geteuid();
+    page->is_monitor_confined = true;
+    return true;
+}
+
+// Sanitizers make calls of their own, and a debugger wants to see files.
+static void choose_sandbox(struct stages *stages, bool is_wanted)
+{
+    stages->devices.wants_sandbox = is_wanted && sandbox_is_possible();
+    if (!is_wanted)
+        log_warning("--no-sandbox: system calls are NOT filtered and files stay in sight; for looking for errors only");
+    else if (!sandbox_is_possible())
+        log_warning("built with a sanitizer: system calls are NOT filtered and files stay in sight");
+}
+
 // Forks. Returns the exit code in both processes.
 static int run_both(struct stages *stages)
 {
     int fds[2];
-    int error = ipc_pair(fds);
+    int error = (stages->devices.page = sandbox_new_page()) ? ipc_pair(fds) : -ENOMEM;
     pid_t worker = error ? -1 : fork();
 
     if (worker < 0) {
@@ -157,19 +187,25 @@ static int run_both(struct stages *stages)
     for (int i = 0; i < 2; i++)
         if (stages->devices.udp[i].family != AF_UNSPEC)
             udp_close(&stages->devices.udp[i]);
-    return monitor_main(stages->config, worker, fds[0]);
+    if (!confine_rest(stages)) {
+        close(fds[0]); // the worker ends when it sees that
+        waitpid(worker, NULL, 0);
+        return CODE_FAILED;
+    }
+    return monitor_main(stages->config, worker, fds[0], stages->devices.page);
 }
 
-int app_run(struct config *config, const char *run_dir)
+int app_run(struct config *config, const char *run_dir, bool wants_sandbox)
 {
-    struct stages stages = {.config = config, .run_dir = run_dir};
+    struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir}};
     int code = CODE_FAILED;
 
     stop_signals(SIG_BLOCK);
     log_set_level(config->log_level);
     log_set_name(config->name);
-    if (confine_monitor() < 0)
+    if (confine_dumps() < 0)
         log_warning("core dumps can't be switched off");
+    choose_sandbox(&stages, wants_sandbox);
     if (open_control(&stages)) {
         if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
             code = run_both(&stages);

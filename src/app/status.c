@@ -4,6 +4,7 @@
  */
 #include "status.h"
 
+#include <cap-ng.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,47 @@ static json_t *counters_object(const struct counters *counters)
     return object;
 }
 
+static json_t *capability_list(uint64_t capabilities)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < 64; i++)
+        if (capabilities >> i & 1)
+            json_array_append_new(list, json_string(capng_capability_to_name(i)));
+    return list;
+}
+
+// The worker's confinement was looked at when it began: nothing in it can grow again.
+static json_t *worker_object(const struct status_facts *facts)
+{
+    const struct sandbox *sandbox = facts->sandbox;
+    json_t *filters = json_object();
+
+    for (int who = SANDBOX_MAIN; who <= SANDBOX_RX; who++)
+        json_object_set_new(filters, sandbox_who_name((enum sandbox_who)who), json_integer(atomic_load(&sandbox->n_filters[who])));
+    return json_pack("{s:I, s:I, s:[], s:b, s:o, s:b, s:i, s:b, s:b}", "uid", (json_int_t)facts->confinement.uid, "gid",
+                     (json_int_t)facts->confinement.gid, "capabilities", "no_new_privs", true, "filters", filters, "empty_root",
+                     facts->confinement.view.is_root_empty, "landlock", facts->confinement.view.landlock, "keys_locked",
+                     facts->is_memory_locked, "core_dumps", false);
+}
+
+// As the monitor has said itself, in the page that both see.
+static json_t *monitor_object(const struct sandbox_page *page)
+{
+    if (!atomic_load(&page->is_monitor_confined))
+        return json_null();
+    bool is_filtered = atomic_load(&page->is_monitor_filtered);
+    return json_pack("{s:I, s:o, s:b, s:i, s:b}", "uid", (json_int_t)atomic_load(&page->monitor_uid), "capabilities",
+                     capability_list(atomic_load(&page->monitor_capabilities)), "no_new_privs", is_filtered, "filters", (int)is_filtered,
+                     "core_dumps", false);
+}
+
+static json_t *sandbox_object(const struct status_facts *facts)
+{
+    return json_pack("{s:b, s:o, s:o}", "on", facts->sandbox->is_on, "worker", worker_object(facts), "monitor",
+                     monitor_object(facts->page));
+}
+
 json_t *status_build(const struct node *node, const struct status_facts *facts, uint64_t now_ns)
 {
     struct counters counters;
@@ -181,9 +223,10 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
     key_encode(key, facts->config->public_key);
     if (peer)
         json_array_append_new(peers, peer_object(peer, &counters, now_ns));
-    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name", facts->config->name,
-                     "version", ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)),
-                     "public_key", key, "listen_port", (int)facts->listen_port, "tap", tap_object(node, facts), "underlay",
-                     underlay_object(node, peer), "shortcut", shortcut_object(facts), "reassembly", reassembly_object(node, facts->config),
-                     "peers", peers, "drops", drops_object(&counters), "counters", counters_object(&counters));
+    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
+                     facts->config->name, "version", ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s",
+                     seconds(age_ns(now_ns, facts->started_ns)), "public_key", key, "listen_port", (int)facts->listen_port, "tap",
+                     tap_object(node, facts), "underlay", underlay_object(node, peer), "shortcut", shortcut_object(facts), "reassembly",
+                     reassembly_object(node, facts->config), "sandbox", sandbox_object(facts), "peers", peers, "drops",
+                     drops_object(&counters), "counters", counters_object(&counters));
 }

@@ -10,9 +10,11 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "confine.h"
 #include "ethercord/node.h"
 #include "ports.h"
 #include "queues.h"
+#include "sandbox.h"
 
 // What the node itself does not know.
 struct status_facts {
@@ -24,6 +26,10 @@ struct status_facts {
     uint64_t n_conflicts;
     struct queues *queues;
     const struct ports *ports;
+    struct confinement confinement;
+    bool is_memory_locked;
+    const struct sandbox *sandbox;
+    const struct sandbox_page *page;
 };
 
 // One line: why the peer is up or down. Returns `text`.

@@ -184,6 +184,51 @@ static void print_reassembly(const json_t *reassembly, FILE *out)
             format_bytes(memory_bytes, memory), timeout_ms);
 }
 
+// "user 0 with kill, net_admin" or "user 65534 without capabilities"
+static void print_identity(const json_t *process, FILE *out)
+{
+    const json_t *capabilities = json_object_get(process, "capabilities");
+    double uid;
+    if (get_number(process, "uid", &uid))
+        fprintf(out, "user %.0f ", uid);
+    fputs(json_array_size(capabilities) > 0 ? "with " : "without capabilities", out);
+    print_list(capabilities, out);
+}
+
+static const char *filtered_text(const json_t *sandbox)
+{
+    return json_is_true(json_object_get(sandbox, "on")) ? "system calls filtered" : "system calls NOT filtered";
+}
+
+static void print_files(const json_t *worker, FILE *out)
+{
+    bool is_root_empty = json_is_true(json_object_get(worker, "empty_root"));
+    double landlock;
+    bool has_landlock = get_number(worker, "landlock", &landlock) && landlock > 0;
+    if (is_root_empty || has_landlock)
+        fprintf(out, ", no files (%s%s%s)", is_root_empty ? "empty root" : "", is_root_empty && has_landlock ? ", " : "",
+                has_landlock ? "Landlock" : "");
+    else
+        fputs(", files in sight", out);
+}
+
+static void print_sandbox(const json_t *sandbox, FILE *out)
+{
+    const json_t *worker = json_object_get(sandbox, "worker"), *monitor = json_object_get(sandbox, "monitor");
+    if (!json_is_object(worker))
+        return;
+    put_label(out, "  ", "worker");
+    print_identity(worker, out);
+    fprintf(out, ", %s", filtered_text(sandbox));
+    print_files(worker, out);
+    fprintf(out, ", keys %s\n", json_is_true(json_object_get(worker, "keys_locked")) ? "locked in memory" : "NOT locked in memory");
+    if (!json_is_object(monitor))
+        return;
+    put_label(out, "  ", "monitor");
+    print_identity(monitor, out);
+    fprintf(out, ", %s\n", filtered_text(sandbox));
+}
+
 static void print_traffic(const json_t *peer, const char *label, const char *frames_key, const char *bytes_key, FILE *out)
 {
     char text[NUMBER_TEXT_CAP];
@@ -296,6 +341,7 @@ void status_text_print(const json_t *status, FILE *out)
     print_underlay(json_object_get(status, "underlay"), out);
     print_shortcut(json_object_get(status, "shortcut"), out);
     print_reassembly(json_object_get(status, "reassembly"), out);
+    print_sandbox(json_object_get(status, "sandbox"), out);
     for (size_t i = 0; i < n; i++)
         print_peer(json_object_get(status, "tap"), json_array_get(peers, i), out);
     print_drops(json_object_get(status, "drops"), out);

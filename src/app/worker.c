@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "confine.h"
@@ -35,6 +36,7 @@ struct worker {
     uv_poll_t ipc;
     uv_signal_t sigterm;
     struct control control;
+    struct sandbox sandbox;
     struct status_facts facts;
     struct queues queues;
     struct ports ports;
@@ -282,6 +284,10 @@ static int make_node(struct worker *worker)
     int error = node_init(&worker->node, &node_config, &(struct node_devices){&devices->tap, devices->udp}, &hooks, now_boot_ns());
     sodium_memzero(&node_config, sizeof node_config);
     config_wipe_secrets(worker->config);
+    if (!error && mlock(worker->node.secrets, sizeof *worker->node.secrets) < 0) // libsodium has tried, and did not say
+        worker->facts.is_memory_locked = false;
+    if (!worker->facts.is_memory_locked)
+        log_warning("keys can't be locked in memory and may end up in swap; raise the limit (ulimit -l, LimitMEMLOCK=)");
     return error;
 }
 
@@ -306,10 +312,11 @@ static int make_loop(struct worker *worker)
 static int start_threads(struct worker *worker)
 {
     node_start(&worker->node, now_boot_ns()); // while nobody else looks at it
-    int error = rx_loop_start(&worker->rx, &worker->node);
+    int error = rx_loop_start(&worker->rx, &worker->node, &worker->sandbox);
 
-    if (!error && (error = tx_loop_start(&worker->tx, &worker->node)))
+    if (!error && (error = tx_loop_start(&worker->tx, &worker->node, &worker->sandbox)))
         loop_stop(&worker->rx);
+    sandbox_enter(&worker->sandbox, SANDBOX_MAIN);
     return error;
 }
 
@@ -351,13 +358,23 @@ static struct status_facts facts_of(const struct config *config, const struct wo
     };
 }
 
-static bool confine(const struct config *config)
+// Locks are not inherited: the copy of the keys that came with the fork is not locked yet.
+static bool confine(struct worker *worker)
 {
-    char text[256];
-    int error = confine_worker(config->user, text, sizeof text);
+    struct worker_devices *devices = worker->devices;
+    struct confine_order order = {.user = worker->config->user, .hide_below = devices->wants_sandbox ? devices->run_dir : NULL};
+    char text[300];
 
+    json_object_seed(randombytes_random() | 1); // left to itself it would look for a file, later
+    worker->facts.is_memory_locked = sodium_mlock(worker->config, sizeof *worker->config) == 0;
+    int error = confine_worker(&order, &worker->facts.confinement, text, sizeof text);
     if (text[0])
         log_write(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", text);
+    if (error || !devices->wants_sandbox)
+        return !error;
+    error = sandbox_start(&worker->sandbox, devices->page, text, sizeof text);
+    if (error)
+        log_error("%s", text);
     return !error;
 }
 
@@ -388,8 +405,6 @@ int worker_main(struct config *config, struct worker_devices *devices)
     signal(SIGINT, SIG_IGN); // Ctrl-C goes to the whole group; the monitor says when to stop
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    if (!confine(config))
-        return CODE_FAILED;
 
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker) {
@@ -399,6 +414,10 @@ int worker_main(struct config *config, struct worker_devices *devices)
     worker->config = config;
     worker->devices = devices;
     worker->facts = facts_of(config, devices);
+    if (!confine(worker))
+        return CODE_FAILED;
+    worker->facts.sandbox = &worker->sandbox;
+    worker->facts.page = devices->page;
     queues_open(&worker->queues, config->tap.name);
     watch_ports(worker);
     worker->facts.queues = &worker->queues;

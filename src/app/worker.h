@@ -8,6 +8,7 @@
 #include "config.h"
 #include "ethercord/tap.h"
 #include "ethercord/udp.h"
+#include "sandbox.h"
 
 // What the monitor opened.
 struct worker_devices {
@@ -16,6 +17,9 @@ struct worker_devices {
     struct mac_address tap_mac;
     int control_fd;
     int ipc_fd;
+    bool wants_sandbox;
+    const char *run_dir; // to be able to leave it
+    struct sandbox_page *page;
 };
 
 // In the child, right after the fork. Wipes the secrets in `config`. Returns the exit code.

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ethercord/clock.h"
@@ -96,16 +95,28 @@ __attribute__((format(printf, 2, 3))) static void line_add(struct line *line, co
     va_end(args);
 }
 
+// The date of day `days` after 1970-01-01. Counted in years that begin on the first of March, so that the leap day is the last one.
+static void line_add_date(struct line *line, uint64_t days)
+{
+    uint64_t since_0 = days + 719468; // days from 0000-03-01 to 1970-01-01
+    uint64_t day_of_era = since_0 % 146097;
+    uint64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint64_t month = (5 * day_of_year + 2) / 153; // 0 = March
+    uint64_t year = since_0 / 146097 * 400 + year_of_era + (month >= 10);
+
+    line_add(line, "%04u-%02u-%02u", (unsigned)year, (unsigned)(month < 10 ? month + 3 : month - 9),
+             (unsigned)(day_of_year - (153 * month + 2) / 5 + 1));
+}
+
+// By hand: gmtime_r() and strftime() look for the local time zone in files, which the confined process can't see any more.
 static void line_add_time(struct line *line)
 {
-    uint64_t now_ns = now_wall_ns();
-    time_t seconds = (time_t)(now_ns / NS_PER_S);
-    struct tm utc = {0};
-    char date[32];
+    uint64_t now_ns = now_wall_ns(), second = now_ns / NS_PER_S % 86400;
 
-    gmtime_r(&seconds, &utc);
-    if (strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) > 0)
-        line_add(line, "%s.%03uZ ", date, (unsigned)(now_ns % NS_PER_S / NS_PER_MS));
+    line_add_date(line, now_ns / NS_PER_S / 86400);
+    line_add(line, "T%02u:%02u:%02u.%03uZ ", (unsigned)(second / 3600), (unsigned)(second / 60 % 60), (unsigned)(second % 60),
+             (unsigned)(now_ns % NS_PER_S / NS_PER_MS));
 }
 
 static void line_add_prefix(struct line *line, enum log_level level)
@@ -181,6 +192,7 @@ bool log_level_parse(const char *text, enum log_level *level)
 void log_set_name(const char *name)
 {
     snprintf(instance_name, sizeof instance_name, "%s", name);
+    (void)is_journal(); // while it can still be found out
 }
 
 void log_write(enum log_level level, const char *format, ...)
