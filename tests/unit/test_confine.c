@@ -24,6 +24,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -408,6 +410,85 @@ static void a_user_namespace_with_root_alone(void **state)
     assert_string_equal(found->text, "this user namespace has no user 'nobody': the worker keeps user id 0, without capabilities");
 }
 
+/* ---- the file system ---- */
+
+// Files and sockets, tried from inside.
+static int try_files(void)
+{
+    struct stat st;
+    int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 || (errno != ENOENT && errno != EACCES))
+        return 1;
+    if (mkdir("/new", 0700) == 0 || mkdir("new", 0700) == 0 || mkdir("../new", 0700) == 0)
+        return 2;
+    fd = open("/proc/self/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (found->confinement.view.is_root_empty && (fd >= 0 || stat("/proc", &st) == 0 || stat("/../../proc", &st) == 0))
+        return 3;
+    return found->confinement.view.landlock > 0 && open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0 ? 4 : 0;
+}
+
+static bool is_folder_empty(const char *path)
+{
+    return rmdir(path) == 0;
+}
+
+// As confine_child(), with a folder to hide below, and files tried afterwards.
+static void hide_child(bool (*prepare)(void), const char *user)
+{
+    char folder[] = "/tmp/test-confine-XXXXXX";
+    int status;
+
+    memset(found, 0, sizeof *found);
+    assert_non_null(mkdtemp(folder));
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (prepare && !prepare())
+            _exit(PREPARATION_REFUSED);
+        struct confine_order order = {.user = user, .hide_below = folder};
+        found->result = confine_worker(&order, &found->confinement, found->text, sizeof found->text);
+        _exit(found->result == 0 ? try_files() : 100);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(is_folder_empty(folder)); // nothing is left behind
+    assert_int_equal(status, 0);
+}
+
+static bool has_landlock(void)
+{
+    bool is_there = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, 1) > 0;
+    if (!is_there)
+        print_message("this kernel has no Landlock: only the empty root is tested\n");
+    return is_there;
+}
+
+static void root_gets_an_empty_root(void **state)
+{
+    (void)state;
+    require_root();
+    hide_child(NULL, "nobody");
+    assert_true(found->confinement.view.is_root_empty);
+    assert_int_equal(found->confinement.uid, NOBODY);
+    assert_int_equal(found->confinement.view.landlock > 0, has_landlock());
+}
+
+static bool prepare_without_chroot(void)
+{
+    return drop(CAP_SYS_CHROOT, CAP_SYS_ADMIN);
+}
+
+static void without_privileges_there_is_landlock(void **state)
+{
+    bool (*const preparations[])(void) = {prepare_without_chroot, prepare_ordinary_user};
+    (void)state;
+    require_root();
+    for (size_t i = 0; i < sizeof preparations / sizeof preparations[0] && has_landlock(); i++) {
+        hide_child(preparations[i], "nobody");
+        assert_false(found->confinement.view.is_root_empty);
+        assert_true(found->confinement.view.landlock > 0);
+    }
+}
+
 // monitor -> worker: the worker must not outlive it.
 static void the_worker_dies_with_the_monitor(void **state)
 {
@@ -486,6 +567,8 @@ int main(void)
         cmocka_unit_test(a_container_that_keeps_the_bounding_set),
         cmocka_unit_test(root_that_cannot_change_stays_without_capabilities),
         cmocka_unit_test(a_user_namespace_with_root_alone),
+        cmocka_unit_test(root_gets_an_empty_root),
+        cmocka_unit_test(without_privileges_there_is_landlock),
         cmocka_unit_test(the_worker_dies_with_the_monitor),
         cmocka_unit_test(the_monitor_keeps_two_capabilities),
     };

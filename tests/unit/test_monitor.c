@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_monitor: the monitor against a worker in somebody else's hands: each case is a process that says what it likes over the socketpair.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../src/app/ipc.h"
+#include "../../src/app/monitor.h"
+#include "../../src/app/options.h"
+#include "ethercord/clock.h"
+
+enum { FLOOD = 20000, FLOOD_MS = 1200, LOG_CAP = 8192 };
+
+// What is found by the processes, for the assertions of the test's own.
+struct findings {
+    int exit_code;
+    unsigned n_answers;
+    bool was_stopped;
+    long cpu_ms;
+    char log[LOG_CAP];
+};
+
+static struct findings *found;
+
+static int set_up(void **state)
+{
+    (void)state;
+    found = mmap(NULL, sizeof *found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return found == MAP_FAILED ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return munmap(found, sizeof *found);
+}
+
+/* ---- workers ---- */
+
+static void say(int fd, const void *bytes, size_t len)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+
+    while (send(fd, bytes, len, MSG_NOSIGNAL) < 0 && errno == EAGAIN)
+        (void)poll(&poll_fd, 1, 1000);
+}
+
+static void say_kind(int fd, uint32_t kind)
+{
+    say(fd, &(struct ipc_message){.kind = kind}, sizeof(struct ipc_message));
+}
+
+// Does not end by itself, whatever it is told.
+static void stay(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    for (;;)
+        pause();
+}
+
+static void short_message(int fd)
+{
+    say(fd, "\1\0\0\0", 4);
+    stay();
+}
+
+static void long_message(int fd)
+{
+    static const uint8_t bytes[4 * sizeof(struct ipc_message)] = {IPC_RESOLVE};
+    say(fd, bytes, sizeof bytes);
+    stay();
+}
+
+static void unknown_kind(int fd)
+{
+    say_kind(fd, IPC_KIND_COUNT);
+    stay();
+}
+
+static void kind_of_the_monitor(int fd)
+{
+    say_kind(fd, IPC_STOP);
+    stay();
+}
+
+static void addresses(int fd)
+{
+    struct ipc_message message = {.kind = IPC_ADDRESSES, .n_addresses = 1};
+    message.addresses[0] = (struct addr){.family = AF_INET, .port = 1, .ip = {127, 0, 0, 1}};
+    say(fd, &message, sizeof message);
+    stay();
+}
+
+static void ready_twice(int fd)
+{
+    say_kind(fd, IPC_READY);
+    say_kind(fd, IPC_READY);
+    stay();
+}
+
+static void noise(int fd)
+{
+    uint8_t bytes[sizeof(struct ipc_message)];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 37 + 11);
+    for (int i = 0; i < FLOOD; i++)
+        say(fd, bytes, sizeof bytes);
+    stay();
+}
+
+// Asks as often as it can for a while, and counts the answers.
+static void lookup_flood(int fd)
+{
+    uint64_t end_ns = now_boot_ns() + FLOOD_MS * NS_PER_MS;
+    struct ipc_message message;
+
+    while (now_boot_ns() < end_ns) {
+        (void)ipc_send(fd, &(struct ipc_message){.kind = IPC_RESOLVE});
+        while (ipc_receive(fd, &message) == 1)
+            if (message.kind == IPC_ADDRESSES)
+                found->n_answers++;
+    }
+    _exit(CODE_DONE);
+}
+
+// An honest one: asks, gets its answer, is told to stop.
+static void honest(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    struct ipc_message message;
+
+    say_kind(fd, IPC_READY);
+    say_kind(fd, IPC_RESOLVE);
+    while (poll(&poll_fd, 1, 10000) == 1 && ipc_receive(fd, &message) == 1) {
+        if (message.kind == IPC_ADDRESSES) {
+            found->n_answers += message.n_addresses;
+            kill(getppid(), SIGTERM);
+        } else if (message.kind == IPC_STOP) {
+            found->was_stopped = true;
+            _exit(CODE_DONE);
+        }
+    }
+    _exit(CODE_FAILED);
+}
+
+/* ---- a monitor around one of them ---- */
+
+static void redirect_log(int fd)
+{
+    (void)dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+static void run_monitor(void (*work)(int fd))
+{
+    struct config *config = calloc(1, sizeof *config);
+    struct sandbox_page *page = sandbox_new_page();
+    int fds[2];
+
+    if (!config || !page || ipc_pair(fds) != 0)
+        _exit(99);
+    config->peer.is_present = config->peer.has_endpoint = true;
+    memcpy(config->peer.endpoint_host, "127.0.0.1", sizeof "127.0.0.1");
+    config->peer.endpoint_port = 36160;
+    stop_signals(SIG_BLOCK);
+    pid_t worker = fork();
+    if (worker == 0) {
+        close(fds[0]);
+        work(fds[1]);
+    }
+    close(fds[1]);
+    found->exit_code = monitor_main(config, worker, fds[0], page);
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    found->cpu_ms =
+        usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 + usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
+    _exit(0);
+}
+
+static void monitor(void (*work)(int fd))
+{
+    int log[2];
+    size_t len = 0;
+    ssize_t n;
+
+    memset(found, 0, sizeof *found);
+    assert_int_equal(pipe2(log, O_CLOEXEC), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        redirect_log(log[1]);
+        run_monitor(work);
+    }
+    close(log[1]);
+    // Ends when the last of both has ended: a worker that lived on would hold the test up.
+    (void)alarm(30);
+    while ((n = read(log[0], found->log + len, sizeof found->log - 1 - len)) > 0)
+        len += (size_t)n;
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)alarm(0);
+    close(log[0]);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void who_says_what_no_worker_says_is_ended(void **state)
+{
+    static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind, kind_of_the_monitor,
+                                              addresses,     ready_twice,  noise};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        monitor(workers[i]);
+        assert_int_equal(found->exit_code, CODE_FAILED);
+        assert_non_null(strstr(found->log, "what no worker of ours says"));
+        assert_non_null(strstr(found->log, "signal 9"));
+    }
+}
+
+static void lookups_are_limited(void **state)
+{
+    (void)state;
+    monitor(lookup_flood);
+    assert_int_equal(found->exit_code, CODE_DONE);
+    assert_in_range(found->n_answers, 1, IPC_LOOKUPS_MAX + FLOOD_MS / IPC_LOOKUP_EVERY_MS + 1);
+    // Against the process's own clock, not the wall's: it reads a few messages, and sleeps.
+    assert_in_range(found->cpu_ms, 0, FLOOD_MS / 2);
+}
+
+static void an_honest_worker_is_served(void **state)
+{
+    (void)state;
+    monitor(honest);
+    assert_int_equal(found->exit_code, CODE_DONE);
+    assert_int_equal(found->n_answers, 1);
+    assert_true(found->was_stopped);
+    assert_non_null(strstr(found->log, "running as instance"));
+}
+
+/* ---- the limit itself ---- */
+
+static enum ipc_verdict ask(struct ipc_guard *guard, uint64_t now_ms)
+{
+    return ipc_judge(guard, &(struct ipc_message){.kind = IPC_RESOLVE}, now_ms * NS_PER_MS);
+}
+
+static void the_limit_refills(void **state)
+{
+    struct ipc_guard guard = {0};
+    uint64_t now_ms = 123456789;
+
+    (void)state;
+    for (int i = 0; i < IPC_LOOKUPS_MAX; i++)
+        assert_int_equal(ask(&guard, now_ms), IPC_TAKE);
+    assert_int_equal(ask(&guard, now_ms), IPC_TOO_OFTEN);
+    assert_int_equal(ask(&guard, now_ms + IPC_LOOKUP_EVERY_MS - 1), IPC_TOO_OFTEN);
+    assert_int_equal(ask(&guard, now_ms + IPC_LOOKUP_EVERY_MS), IPC_TAKE);
+    assert_int_equal(ask(&guard, now_ms + IPC_LOOKUP_EVERY_MS), IPC_TOO_OFTEN);
+    now_ms += 3600000;
+    for (int i = 0; i < IPC_LOOKUPS_MAX; i++)
+        assert_int_equal(ask(&guard, now_ms), IPC_TAKE);
+    assert_int_equal(ask(&guard, now_ms), IPC_TOO_OFTEN);
+    for (int i = 0; i < 100; i++) // as often as ours ever does
+        assert_int_equal(ask(&guard, now_ms += 15000), IPC_TAKE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_says_what_no_worker_says_is_ended),
+        cmocka_unit_test(lookups_are_limited),
+        cmocka_unit_test(an_honest_worker_is_served),
+        cmocka_unit_test(the_limit_refills),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
