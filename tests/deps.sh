@@ -16,7 +16,7 @@ packages_of() {
         ;;
     test)
         echo binutils git libcmocka-dev                                    # unit tests
-        echo iproute2 iputils-arping iputils-ping ndisc6 procps util-linux # tests/netns: the namespaces and who asks in them
+        echo iproute2 iputils-arping iputils-ping ndisc6 procps strace util-linux # tests/netns: the namespaces and who asks in them
         echo ethtool iperf3 nftables python3 python3-scapy tcpdump tshark
         echo clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck valgrind # tests/lint, make asan and so on
         ;;
