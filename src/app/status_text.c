@@ -200,14 +200,14 @@ static const char *filtered_text(const json_t *sandbox)
     return json_is_true(json_object_get(sandbox, "on")) ? "system calls filtered" : "system calls NOT filtered";
 }
 
-static void print_files(const json_t *worker, FILE *out)
+static void print_files(const json_t *sandbox, const json_t *worker, FILE *out)
 {
     bool is_root_empty = json_is_true(json_object_get(worker, "empty_root"));
     double landlock;
     bool has_landlock = get_number(worker, "landlock", &landlock) && landlock > 0;
-    if (is_root_empty || has_landlock)
-        fprintf(out, ", no files (%s%s%s)", is_root_empty ? "empty root" : "", is_root_empty && has_landlock ? ", " : "",
-                has_landlock ? "Landlock" : "");
+    const char *empty_root = is_root_empty ? "empty root, " : "", *rules = has_landlock ? "Landlock, " : "";
+    if (json_is_true(json_object_get(sandbox, "on")))
+        fprintf(out, ", no files (%s%sfilter)", empty_root, rules);
     else
         fputs(", files in sight", out);
 }
@@ -220,7 +220,7 @@ static void print_sandbox(const json_t *sandbox, FILE *out)
     put_label(out, "  ", "worker");
     print_identity(worker, out);
     fprintf(out, ", %s", filtered_text(sandbox));
-    print_files(worker, out);
+    print_files(sandbox, worker, out);
     fprintf(out, ", keys %s\n", json_is_true(json_object_get(worker, "keys_locked")) ? "locked in memory" : "NOT locked in memory");
     if (!json_is_object(monitor))
         return;

@@ -61,6 +61,7 @@ class Trace:
         self.monitor = self.worker = None
         self.threads = {}  # of the worker, by the order of their start
         self.n_filters = {}
+        self.is_loading = {}
         self.called = {role: set() for role in ROLES.values()}
 
     def role(self, tid):
@@ -83,7 +84,9 @@ class Trace:
     def count(self, tid, name, is_begin, rest):
         if is_begin and self.role(tid):
             self.called[self.role(tid)].add(name)
-        if name == "seccomp" and re.search(r"SET_MODE_FILTER.*len=.*= 0$|^\) *= 0$", rest):
+        if name == "seccomp" and is_begin:
+            self.is_loading[tid] = "SET_MODE_FILTER" in rest and "len=" in rest # others ask what the kernel can do
+        if name == "seccomp" and self.is_loading[tid] and re.search(r"= 0$", rest):
             self.n_filters[tid] = self.n_filters.get(tid, 0) + 1
 
     def read(self, path):

@@ -14,11 +14,10 @@ import sys
 LEFT_OUT = """
 seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 chroot pivot_root mount umount2 open_tree move_mount fsopen fsmount fsconfig fspick mount_setattr
-bpf perf_event_open ptrace process_vm_readv process_vm_writev pidfd_getfd kcmp
+bpf perf_event_open ptrace pidfd_getfd
 init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff
 clock_settime settimeofday adjtimex clock_adjtime iopl ioperm acct quotactl
-open_by_handle_at fanotify_init userfaultfd vhangup sethostname setdomainname
-io_uring_setup io_uring_enter io_uring_register
+open_by_handle_at fanotify_init vhangup sethostname setdomainname
 """.split()
 KILL_PROCESS, ALLOW, UNKNOWN = 0x80000000, 0x7FFF0000, -1
 

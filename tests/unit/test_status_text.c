@@ -28,7 +28,9 @@
     "\"carrier_mode\":\"peer-up\",\"carrier\":false,\"narrow_ports\":[{\"name\":\"eth1\",\"mtu\":1400},{\"name\":\"eth2\",\"mtu\":1280}]}" \
     ",\"shortcut\":{\"addresses\":[\"10.9.0.251/24\",\"fd00:9::251/64\"],\"mac_address\":"                                                 \
     "\"5e:c4:58:d5:86:a0\",\"answer\":\"peer-up\",\"conflicts\":2},\"reassembly\":{\"memory_bytes\":1048576,\"timeout_ms\":1000,"          \
-    "\"used_bytes\":4752,\"unfinished_frames\":3,\"unfinished_frames_max\":618},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B   \
+    "\"used_bytes\":4752,\"unfinished_frames\":3,\"unfinished_frames_max\":618},\"sandbox\":{\"on\":true,\"worker\":{\"uid\":65534,"       \
+    "\"capabilities\":[],\"empty_root\":true,\"landlock\":7,\"keys_locked\":true},\"monitor\":{\"uid\":0,\"capabilities\":[\"kill\","      \
+    "\"net_admin\"]}},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B                                                             \
     "\",\"state\":\"up\",\"reason\":\"handshake completed\",\"since_s\":90,\"endpoint\":\"192.0.2.1:36160\",\"cipher\":\"aes-256-gcm\","   \
     "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"path_mtu\":1420,\"path_mtu_state\":\"found\",\"far_tap_mtu\":1400,\"tx_frames\":12,"   \
     "\"rx_frames\":3,\"tx_bytes\":"                                                                                                        \
@@ -43,6 +45,9 @@
     "  shortcut    10.9.0.251/24, fd00:9::251/64, MAC address 5e:c4:58:d5:86:a0, answers only while the peer is up\n"                      \
     "              2 conflicts: somebody else claims an address of the shortcut (see the log)\n"                                           \
     "  reassembly  3 unfinished frames in 4.8 kB of 1.0 MB, waited for 1000 ms\n"                                                          \
+    "  worker      user 65534 without capabilities, system calls filtered, no files (empty root, Landlock, filter), keys locked in "       \
+    "memory\n"                                                                                                                             \
+    "  monitor     user 0 with kill, net_admin, system calls filtered\n"                                                                   \
     "\npeer site-b: up for 90 s (handshake completed)\n"                                                                                   \
     "    public key  " KEY_B "\n"                                                                                                          \
     "    endpoint    192.0.2.1:36160\n"                                                                                                    \
@@ -56,12 +61,14 @@
     "          12  replayed                data message that was seen before or is too old to tell\n"                                      \
     "           1  brand_new               \n"
 #define IN_DOWN                                                                                                                            \
-    "{\"schema\":1,\"name\":\"x\",\"reassembly\":{\"memory_bytes\":131072,\"timeout_ms\":10,\"used_bytes\":0,\"unfinished_frames\":0},"    \
+    "{\"schema\":1,\"name\":\"x\",\"sandbox\":{\"on\":false,\"worker\":{\"uid\":0,\"capabilities\":[],\"keys_locked\":false},\"monitor\":" \
+    "null},\"reassembly\":{\"memory_bytes\":131072,\"timeout_ms\":10,\"used_bytes\":0,\"unfinished_frames\":0},"                           \
     "\"peers\":[{\"name\":\"p\",\"public_key\":\"" KEY_B                                                                                   \
     "\",\"state\":\"down\",\"reason\":\"\",\"since_s\":4000000,\"endpoint\":null,\"cipher\":null,\"last_handshake_age_s\":null,"           \
     "\"rtt_ms\":null,\"path_mtu\":1420,\"clock_behind_s\":null}],\"drops\":{\"replayed\":0}}"
 #define OUT_DOWN                                                                                                                           \
-    "x\n  public key  \n\npeer p: down for 46 d 7 h\n    public key  " KEY_B                                                               \
+    "x\n  public key  \n  worker      user 0 without capabilities, system calls NOT filtered, files in sight, keys NOT locked in "         \
+    "memory\n\npeer p: down for 46 d 7 h\n    public key  " KEY_B                                                                          \
     "\n    endpoint    not known yet\n    session     none\n    path        MTU 1420\n\ndropped: nothing\n"
 
 static char *print_status(const char *json)
@@ -97,6 +104,8 @@ static void test_hostile_documents(void **state)
         "7",
         "{\"name\":7,\"uptime_s\":\"x\",\"pid\":null,\"tap\":[],\"shortcut\":7,\"peers\":{},\"drops\":[1]}",
         "{\"reassembly\":7}",
+        "{\"sandbox\":7}",
+        "{\"sandbox\":{\"on\":7,\"worker\":{\"uid\":\"x\",\"capabilities\":[7,{}],\"landlock\":1e308},\"monitor\":{\"capabilities\":{}}}}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":\"x\"}}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":1e308}}",
         "{\"tap\":{\"narrow_ports\":[7,{},{\"name\":\"\\u001b\",\"mtu\":\"x\"}]}}",
