@@ -190,10 +190,11 @@ static int set_handler(struct sandbox_page *page)
 void sandbox_explain(const struct sandbox_page *page, char *text, size_t cap)
 {
     struct line line = {text, cap};
-    int number = atomic_load(&page->refused_call) - 1, who = atomic_load(&page->refused_by);
-    char *name = number < 0 ? NULL : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+    int32_t refused = atomic_load(&page->refused_call), who = atomic_load(&page->refused_by);
+    int number = refused > 0 ? refused - 1 : 0;
+    char *name = refused > 0 ? seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number) : NULL;
 
-    if (number < 0)
+    if (refused <= 0)
         (void)line_fail(&line, 0, "by a filter that is not ethercord's own: see SystemCallFilter in its unit, or the container's profile");
     else
         (void)line_fail(
