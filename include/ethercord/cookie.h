@@ -46,6 +46,13 @@ struct cookie_jar {
 
 void cookie_checker_init(struct cookie_checker *checker, const uint8_t own_public_key[static NOISE_KEY_LEN]);
 void cookie_checker_deinit(struct cookie_checker *checker);
+// What a second checker, in another thread, needs to know the cookies that the first one gives out.
+struct cookie_secret {
+    uint8_t bytes[32];
+    uint64_t born_ns;
+};
+void cookie_get_secret(const struct cookie_checker *checker, struct cookie_secret *secret);
+void cookie_set_secret(struct cookie_checker *checker, const struct cookie_secret *secret);
 void cookie_jar_init(struct cookie_jar *jar, const uint8_t peer_public_key[static NOISE_KEY_LEN]);
 void cookie_jar_deinit(struct cookie_jar *jar);
 

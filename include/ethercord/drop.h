@@ -46,6 +46,7 @@
     X(BAD_MAC1, "bad_mac1", "handshake message that is not meant for this node's key")                                                     \
     X(BAD_MAC2, "bad_mac2", "handshake message without a valid cookie while under load")                                                   \
     X(HANDSHAKE_QUEUE_FULL, "handshake_queue_full", "too many handshake messages at once")                                                 \
+    X(HANDSHAKE_LIMIT, "handshake_limit", "more handshake messages than one source, or all of them, may have looked into")                 \
     X(HANDSHAKE_FAILED, "handshake_failed", "handshake message that does not open: wrong key, wrong PSK or damaged")                       \
     X(HANDSHAKE_UNKNOWN_PEER, "handshake_unknown_peer", "initiation from a static key that is no configured peer")                         \
     X(HANDSHAKE_REPLAYED, "handshake_replayed", "initiation with a timestamp that is not newer than the last one")                         \
@@ -95,7 +96,9 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(PATH_PROBES, "path_probes")               /* probes of the path MTU sent */                                                          \
     X(BLACK_HOLES, "black_holes")               /* times that packets of the size in use turned out to vanish on their way */              \
     X(HANDSHAKES_STARTED, "handshakes_started") /* initiations sent */                                                                     \
-    X(HANDSHAKES_DONE, "handshakes_done")       /* keypairs that came into use */
+    X(HANDSHAKES_DONE, "handshakes_done")       /* keypairs that came into use */                                                          \
+    X(COOKIE_REPLIES, "cookie_replies")         /* sent, under load */                                                                     \
+    X(COOKIES_TAKEN, "cookies_taken")           /* out of cookie replies to our own initiations */
 
 #define TRAFFIC_ENUM(name, text) COUNT_##name,
 enum traffic_counter { TRAFFIC_COUNTERS(TRAFFIC_ENUM) COUNT_COUNT };

@@ -30,6 +30,14 @@ enum handshake_event {
     HANDSHAKE_CONFLICT    // somebody else uses the shortcut's address
 };
 
+enum { COOKIE_REPLIES_MAX = UDP_BATCH_MAX };
+// Room for those of one turn; holds nothing between two.
+struct cookie_replies {
+    uint8_t random[COOKIE_REPLIES_MAX][56];
+    uint8_t bytes[COOKIE_REPLIES_MAX][WIRE_COOKIE_REPLY_LEN];
+    struct udp_train trains[COOKIE_REPLIES_MAX];
+};
+
 struct handshake {
     const struct peer_self *self;
     struct peer *peer; // NULL = none is configured
@@ -44,10 +52,13 @@ struct handshake {
     void (*event)(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict);
     void *event_ctx;
 
-    struct cookie_checker checker;
-    uint64_t cheap_until_ns; // a token bucket as a moment: Diffie-Hellman without a cookie is allowed while it is not too far ahead
+    struct ring *cookie_requests;   // of rx
+    _Atomic uint32_t pending_index; // of our initiation that waits for its response, for rx; 0 = none
+    struct cookie_checker checker;  // gives cookies out; rx looks at them when they come back
+    uint64_t told_secret_ns;        // birth of the secret that rx has; 0 = none
+    struct cookie_replies replies;
     struct peer_acts acts;
-    struct log_limit send_failed;
+    struct log_limit send_failed, under_load;
     bool needs_tx, needs_rx; // somebody has to be woken at the end of the turn
 };
 

@@ -60,7 +60,7 @@ struct node {
     atomic_bool is_peer_up;
     struct activity activity;
     struct counters counters[NODE_THREADS];
-    struct ring orders_tx, orders_rx, records, reports_tx, reports_rx, hints_tx, hints_rx;
+    struct ring orders_tx, orders_rx, records, reports_tx, reports_rx, hints_tx, hints_rx, cookie_requests;
     struct handshake handshake;
     struct tx tx;
     struct rx rx;

@@ -18,6 +18,7 @@
 #include "ethercord/ring.h"
 #include "ethercord/session.h"
 #include "ethercord/shortcut.h"
+#include "ethercord/source_limit.h"
 #include "ethercord/tap.h"
 #include "ethercord/tap_out.h"
 #include "ethercord/timers.h"
@@ -51,7 +52,12 @@ struct rx {
     struct ring *records;          // to tx
     struct ring *reports;          // to main
     struct ring *hints;            // to main; may fill up
-    struct cookie_checker checker; // for mac1 alone
+    struct ring *cookie_requests;  // to main; anybody can fill it
+    struct cookie_checker checker; // with the secret that main gives cookies out with
+    struct source_limit sources;
+    uint64_t initiations_full_ns;          // token buckets (source_limit.h): of those without a cookie
+    uint64_t answers_full_ns;              // … of responses and cookie replies
+    const _Atomic uint32_t *pending_index; // of main's initiation that waits for its response; 0 = none
     uint16_t tap_mtu;
 
     struct recv_session *sessions[RX_SESSIONS];

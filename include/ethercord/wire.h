@@ -52,6 +52,9 @@ enum feature {
 // are not zero.
 enum message_type wire_classify(const uint8_t *datagram, size_t len);
 
+// Of a datagram that was classified: the receiver index; of an initiation, which has none, the sender index.
+uint32_t wire_index(const uint8_t *datagram);
+
 // Payload of message 1.
 struct hello {
     uint8_t timestamp[WIRE_TIMESTAMP_LEN];

@@ -342,6 +342,13 @@ static bool is_single(const struct udp_train *train)
     return train->len == train->datagram_len;
 }
 
+static bool are_single(const struct udp_train *trains, int n)
+{
+    while (n > 0 && is_single(trains))
+        trains++, n--;
+    return n == 0;
+}
+
 // The train was refused and its datagrams were not. A device may refuse the long ones only.
 static void note_refused(struct udp *udp, const struct udp_train *train, int error)
 {
@@ -370,15 +377,13 @@ static void forgive(struct udp_segmentation *segmentation, const struct udp_trai
 }
 
 // Another path may be another device. Only the thread that sends trains gets to the state.
-static bool may_send_trains(struct udp *udp, const struct udp_train *trains, int n)
+static bool may_send_trains(struct udp *udp, const struct udp_train *trains)
 {
     struct udp_segmentation *segmentation = &udp->segmentation;
     const struct udp_train *train = trains;
 
-    while (n > 0 && is_single(train))
-        train++, n--;
-    if (n == 0)
-        return true;
+    while (is_single(train))
+        train++;
     if (segmentation->strikes > 0 && !addr_equal(&segmentation->refused_to, &train->endpoint.remote)) {
         segmentation->strikes = 0;
         atomic_store_explicit(&segmentation->is_on, segmentation->is_wanted, memory_order_relaxed);
@@ -390,13 +395,14 @@ static int send_batch(struct udp *udp, const struct udp_train *trains, int n)
 {
     if (n <= 0)
         return 0;
-    bool has_trains = may_send_trains(udp, trains, n);
+    bool are_singles = are_single(trains, n); // of whichever thread: the state below is that of the one that sends trains
+    bool has_trains = are_singles || may_send_trains(udp, trains);
     int prepared = prepare_send(udp, trains, n, !has_trains);
     if (prepared == 0)
         return -EAFNOSUPPORT;
     int sent = send_messages(udp, prepared);
-    if (n == 1 && is_single(trains))
-        return sent; // of whichever thread: the state below is that of the one that sends trains
+    if (are_singles)
+        return sent;
     if (has_trains && sent > 0 && udp->segmentation.strikes > 0)
         forgive(&udp->segmentation, trains, sent);
     if (!has_trains || is_single(trains) || !may_be_of_train(-sent))

@@ -4,23 +4,21 @@
  *
  *   1 reports and hints of tx and rx      take_reports, take_hint
  *   2 of these, handshake messages        take_initiation, take_response, take_cookie_reply
- *   3 what is due by time                 peer_tick
- *   4 after each: the acts                carry_out
+ *   3 cookies for those who have none     handshake_answer_requests
+ *   4 what is due by time                 peer_tick
+ *   5 after each: the acts                carry_out
  */
 #include "ethercord/handshake.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "ethercord/bytes.h"
 #include "ethercord/clock.h"
 #include "ethercord/log.h"
-#include "messages.h"
+#include "handshake_private.h"
 
-// Tuning constants. A handshake costs this CPU some 200 us: initiations beyond these numbers have to show a cookie.
-enum { INITIATIONS_PER_S = 50, INITIATIONS_BURST = 50 };
+// Tuning constants.
 enum { HINTS_PER_TURN = 64 };
-#define INITIATION_EVERY_NS (NS_PER_S / INITIATIONS_PER_S)
 #define IDLE_NS (60 * NS_PER_S)
 
 void handshake_init(struct handshake *handshake)
@@ -55,7 +53,7 @@ static void order_tx(struct handshake *handshake, const struct order *order)
     handshake->needs_tx = true;
 }
 
-static void order_rx(struct handshake *handshake, const struct order *order)
+void handshake_order_rx(struct handshake *handshake, const struct order *order)
 {
     ensure(ring_put(handshake->orders_rx, order, sizeof *order, NULL, 0));
     handshake->needs_rx = true;
@@ -87,7 +85,7 @@ static void tell_up(struct handshake *handshake, bool is_up)
     atomic_store_explicit(handshake->is_peer_up, is_up, memory_order_relaxed);
     if (is_up) {
         order_tx(handshake, &(struct order){.kind = ORDER_ANNOUNCE});
-        order_rx(handshake, &(struct order){.kind = ORDER_ANNOUNCE});
+        handshake_order_rx(handshake, &(struct order){.kind = ORDER_ANNOUNCE});
     }
     handshake->event(handshake->event_ctx, is_up ? HANDSHAKE_PEER_UP : HANDSHAKE_PEER_DOWN, NULL);
 }
@@ -96,7 +94,7 @@ static void switch_send(struct handshake *handshake, struct send_session *sessio
 {
     count_traffic(handshake->counters, COUNT_HANDSHAKES_DONE, 1);
     order_tx(handshake, &(struct order){.kind = ORDER_KEY, .u.send = session});
-    order_rx(handshake, &(struct order){.kind = ORDER_CURRENT, .u.local_index = handshake->peer->current.local_index});
+    handshake_order_rx(handshake, &(struct order){.kind = ORDER_CURRENT, .u.local_index = handshake->peer->current.local_index});
 }
 
 static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_t now_ns)
@@ -108,10 +106,10 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         send_datagram(handshake, act->u.handshake.bytes, act->u.handshake.len, &act->u.handshake.to, now_ns);
         break;
     case PEER_ACT_INSTALL_RECV:
-        order_rx(handshake, &(struct order){.kind = ORDER_KEY, .u.recv = act->u.recv});
+        handshake_order_rx(handshake, &(struct order){.kind = ORDER_KEY, .u.recv = act->u.recv});
         break;
     case PEER_ACT_DROP_RECV:
-        order_rx(handshake, &(struct order){.kind = ORDER_STOP_KEY, .u.local_index = act->u.local_index});
+        handshake_order_rx(handshake, &(struct order){.kind = ORDER_STOP_KEY, .u.local_index = act->u.local_index});
         break;
     case PEER_ACT_SWITCH_SEND:
         switch_send(handshake, act->u.send);
@@ -127,7 +125,7 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         break;
     case PEER_ACT_SET_ENDPOINT:
         order_tx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
-        order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
+        handshake_order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         break;
     case PEER_ACT_SET_PATH_MTU:
         if (ring_is_crowded(handshake->orders_tx))
@@ -154,34 +152,16 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
 
 static void carry_out_all(struct handshake *handshake, uint64_t now_ns)
 {
+    const struct peer_pending *pending = &handshake->peer->pending;
+
+    // Before it is sent: the answer may come at once.
+    atomic_store_explicit(&handshake->pending_index, pending->is_active ? pending->local_index : 0, memory_order_relaxed);
     for (size_t i = 0; i < handshake->acts.n; i++)
         carry_out(handshake, &handshake->acts.at[i], now_ns);
     handshake->acts.n = 0;
 }
 
 /* ---- handshake messages ---- */
-
-// Whether one more Diffie-Hellman may be done for somebody who has not shown a cookie.
-static bool take_cheap_turn(struct handshake *handshake, uint64_t now_ns)
-{
-    uint64_t from = handshake->cheap_until_ns > now_ns ? handshake->cheap_until_ns : now_ns;
-
-    if (from - now_ns >= INITIATIONS_BURST * INITIATION_EVERY_NS)
-        return false;
-    handshake->cheap_until_ns = from + INITIATION_EVERY_NS;
-    return true;
-}
-
-static void send_cookie_reply(struct handshake *handshake, const uint8_t *initiation, const struct endpoint *from, uint64_t now_ns)
-{
-    uint8_t random[56], bytes[WIRE_COOKIE_REPLY_LEN];
-    struct cookie_reply_msg msg = {.receiver_index = load_le32(initiation + 4)};
-
-    random_fill(&handshake->random, random, sizeof random);
-    cookie_create_reply(&handshake->checker, initiation, WIRE_INITIATION_LEN, &from->remote, now_ns, random, &msg.cookie);
-    cookie_reply_encode(&msg, bytes);
-    send_datagram(handshake, bytes, sizeof bytes, from, now_ns);
-}
 
 static enum drop_reason open_initiation(struct handshake *handshake, const struct initiation_msg *msg, struct initiation_in *in)
 {
@@ -208,11 +188,6 @@ static enum drop_reason take_initiation(struct handshake *handshake, uint8_t *by
     struct initiation_msg msg;
     struct initiation_in in = {.from = *from};
 
-    if (!cookie_check_mac2(&handshake->checker, bytes, WIRE_INITIATION_LEN, &from->remote, input->now_ns) &&
-        !take_cheap_turn(handshake, input->now_ns)) {
-        send_cookie_reply(handshake, bytes, from, input->now_ns);
-        return DROP_BAD_MAC2;
-    }
     initiation_decode(bytes, &msg);
     in.sender_index = msg.sender_index;
     enum drop_reason verdict = open_initiation(handshake, &msg, &in);
@@ -235,7 +210,9 @@ static enum drop_reason take_cookie_reply(struct handshake *handshake, const uin
     struct cookie_reply_msg msg;
 
     cookie_reply_decode(bytes, &msg);
-    return peer_cookie_received(handshake->peer, &msg, input);
+    enum drop_reason verdict = peer_cookie_received(handshake->peer, &msg, input);
+    count_traffic(handshake->counters, COUNT_COOKIES_TAKEN, verdict == DROP_COUNT);
+    return verdict;
 }
 
 static void take_handshake(struct handshake *handshake, uint8_t *bytes, size_t len, const struct endpoint *from,
@@ -368,6 +345,7 @@ uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wa
 
     take_reports(handshake, now_ns, wall_ns);
     bool is_more = take_hints(handshake, now_ns, wall_ns);
+    is_more = handshake_answer_requests(handshake, now_ns) || is_more;
     if (handshake->peer) {
         struct peer_input input = input_of(handshake, now_ns, wall_ns);
         deadline_ns = peer_tick(handshake->peer, &input, &handshake->acts);

@@ -6,6 +6,7 @@
  *   main -> tx, main -> rx     orders: keys, endpoint, control records
  *   rx   -> tx                 plaintext records to send: shortcut replies, answers to probes and echoes
  *   rx   -> main, tx -> main   reports: keys given back, and (on a ring of their own) what others cause: handshake messages and the like
+ *   rx   -> main               cookie requests, on a third ring: the only one that somebody who proves nothing can fill
  */
 #ifndef ETHERCORD_MESSAGES_H
 #define ETHERCORD_MESSAGES_H
@@ -21,7 +22,8 @@ enum order_kind {   // main -> tx, main -> rx
     ORDER_PATH_MTU, // tx: from now on
     ORDER_CONTROL,  // tx: send one control record or a keepalive
     ORDER_CURRENT,  // rx: local_index is the keypair that main sends with; its data messages may move the endpoint
-    ORDER_ANNOUNCE  // let the shortcut announce itself
+    ORDER_ANNOUNCE, // let the shortcut announce itself
+    ORDER_COOKIE    // rx: what main makes cookies with from now on
 };
 struct order {
     enum order_kind kind;
@@ -32,6 +34,7 @@ struct order {
         struct endpoint endpoint;
         uint16_t path_mtu;
         struct peer_control control;
+        struct cookie_secret cookie;
     } u;
 };
 
@@ -49,7 +52,7 @@ enum report_kind { // tx -> main, rx -> main
     REPORT_SEND_RETURNED, // main may wipe it
     REPORT_RECV_RETURNED,
     // On a ring that the outside can fill: whoever sends too much loses.
-    REPORT_HANDSHAKE,    // a datagram with a valid mac1 follows; from = endpoint
+    REPORT_HANDSHAKE,    // a datagram follows that rx has admitted (rx_handshake.c); from = endpoint
     REPORT_MOVED,        // n_bytes from endpoint
     REPORT_PROBE_ANSWER, // token
     REPORT_ECHO_ANSWER,  // token
@@ -71,5 +74,12 @@ struct report {
         struct shortcut_conflict conflict;
     } u;
 };
+
+// rx -> main: an initiation that is answered with a cookie and nothing else.
+struct cookie_request {
+    struct endpoint from;
+    uint8_t initiation[WIRE_INITIATION_LEN];
+};
+_Static_assert(sizeof(struct cookie_request) == sizeof(struct endpoint) + WIRE_INITIATION_LEN, "put in two parts");
 
 #endif

@@ -16,7 +16,8 @@ enum {
     ORDERS_CAP = 64 * 1024,
     RECORDS_CAP = 512 * 1024, // a whole echo of 64 KiB in fragments, several times
     REPORTS_CAP = 16 * 1024,
-    HINTS_CAP = 64 * 1024
+    HINTS_CAP = 128 * 1024, // all the handshake messages that rx admits in one moment, twice
+    COOKIE_REQUESTS_CAP = 64 * 1024
 };
 
 static int rings_init(struct node *node)
@@ -24,9 +25,10 @@ static int rings_init(struct node *node)
     struct {
         struct ring *ring;
         size_t cap;
-    } all[] = {{&node->orders_tx, ORDERS_CAP},   {&node->orders_rx, ORDERS_CAP},   {&node->records, RECORDS_CAP},
-               {&node->reports_tx, REPORTS_CAP}, {&node->reports_rx, REPORTS_CAP}, {&node->hints_tx, HINTS_CAP},
-               {&node->hints_rx, HINTS_CAP}};
+    } all[] = {{&node->orders_tx, ORDERS_CAP},   {&node->orders_rx, ORDERS_CAP},
+               {&node->records, RECORDS_CAP},    {&node->reports_tx, REPORTS_CAP},
+               {&node->reports_rx, REPORTS_CAP}, {&node->hints_tx, HINTS_CAP},
+               {&node->hints_rx, HINTS_CAP},     {&node->cookie_requests, COOKIE_REQUESTS_CAP}};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int error = ring_init(all[i].ring, all[i].cap);
@@ -38,8 +40,8 @@ static int rings_init(struct node *node)
 
 static void rings_deinit(struct node *node)
 {
-    struct ring *all[] = {&node->orders_tx,  &node->orders_rx, &node->records, &node->reports_tx,
-                          &node->reports_rx, &node->hints_tx,  &node->hints_rx};
+    struct ring *all[] = {&node->orders_tx,  &node->orders_rx, &node->records,  &node->reports_tx,
+                          &node->reports_rx, &node->hints_tx,  &node->hints_rx, &node->cookie_requests};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ring_deinit(all[i]);
@@ -100,6 +102,7 @@ static int reassembly_wire(struct node *node, const struct node_config *config)
 static int rx_wire(struct node *node, const struct node_config *config, struct udp *udp)
 {
     struct rx *rx = &node->rx;
+    uint8_t secret[16];
 
     rx->tap = node->tap;
     rx->udp = udp;
@@ -111,7 +114,11 @@ static int rx_wire(struct node *node, const struct node_config *config, struct u
     rx->hints = &node->hints_rx;
     rx->tap_mtu = config->self.tap_mtu;
     rx->shortcut = new_shortcut(node, config, SHORTCUT_PEER);
+    rx->cookie_requests = &node->cookie_requests;
+    rx->pending_index = &node->handshake.pending_index;
     cookie_checker_init(&rx->checker, config->self.static_public);
+    random_fill(&node->hooks.random, secret, sizeof secret);
+    source_limit_init(&rx->sources, secret);
     if (!rx->shortcut)
         return -ENOMEM;
     int error = reassembly_wire(node, config);
@@ -133,6 +140,7 @@ static void handshake_wire(struct node *node, struct udp *udp)
         .orders_rx = &node->orders_rx,
         .reports = {&node->reports_tx, &node->reports_rx},
         .hints = {&node->hints_tx, &node->hints_rx},
+        .cookie_requests = &node->cookie_requests,
         .event_ctx = node,
     };
 }

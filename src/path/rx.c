@@ -3,7 +3,7 @@
  * rx: UDP to TAP, one static function per step, in this order:
  *
  *   1 receive a batch                             receive
- *   2 classify by type and exact length           take_datagram
+ *   2 classify by type and exact length           take_datagram (handshake messages: rx_handshake.c)
  *   3 find the session by index                   take_data
  *   4 open                                        take_data (session_open)
  *   5 replay check, after authentication          take_data (session_open)
@@ -78,7 +78,7 @@ static void report(struct rx *rx, const struct report *message)
     rx->needs_main = true;
 }
 
-static bool hint(struct rx *rx, const struct report *message, const void *bytes, size_t len)
+bool rx_hint(struct rx *rx, const struct report *message, const void *bytes, size_t len)
 {
     if (!ring_put(rx->hints, message, sizeof *message, bytes, len))
         return false;
@@ -127,6 +127,9 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
         case ORDER_ANNOUNCE:
             shortcut_announce(rx->shortcut, now_ns);
             break;
+        case ORDER_COOKIE:
+            cookie_set_secret(&rx->checker, &order.u.cookie);
+            break;
         case ORDER_CONTROL: // tx's alone
         case ORDER_PATH_MTU:
             break;
@@ -148,7 +151,7 @@ bool rx_run(struct rx *rx, int which, uint64_t now_ns)
 
     struct report conflict = {.kind = REPORT_CONFLICT};
     if (shortcut_take_conflict(rx->shortcut, &conflict.u.conflict))
-        hint(rx, &conflict, NULL, 0);
+        rx_hint(rx, &conflict, NULL, 0);
     return is_empty;
 }
 
@@ -188,22 +191,6 @@ static int receive(struct rx *rx, int which, uint64_t now_ns)
     return n;
 }
 
-static enum drop_reason take_handshake(struct rx *rx, const struct rx_datagram *datagram)
-{
-    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = *datagram->endpoint};
-
-    if (!cookie_check_mac1(&rx->checker, datagram->bytes, datagram->len))
-        return DROP_BAD_MAC1;
-    return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
-}
-
-static enum drop_reason take_cookie_reply(struct rx *rx, const struct rx_datagram *datagram)
-{
-    struct report message = {.kind = REPORT_HANDSHAKE, .endpoint = *datagram->endpoint};
-
-    return hint(rx, &message, datagram->bytes, datagram->len) ? DROP_COUNT : DROP_HANDSHAKE_QUEUE_FULL;
-}
-
 static void take_datagram(struct rx *rx, struct rx_datagram *datagram, uint64_t now_ns)
 {
     enum drop_reason verdict = DROP_MALFORMED;
@@ -214,11 +201,13 @@ static void take_datagram(struct rx *rx, struct rx_datagram *datagram, uint64_t 
         verdict = take_data(rx, datagram, now_ns);
         break;
     case MESSAGE_INITIATION:
+        verdict = rx_take_initiation(rx, datagram, now_ns);
+        break;
     case MESSAGE_RESPONSE:
-        verdict = take_handshake(rx, datagram);
+        verdict = rx_take_response(rx, datagram, now_ns);
         break;
     case MESSAGE_COOKIE_REPLY:
-        verdict = take_cookie_reply(rx, datagram);
+        verdict = rx_take_cookie_reply(rx, datagram, now_ns);
         break;
     case MESSAGE_INVALID:
         break;
@@ -281,7 +270,7 @@ static void accept_endpoint(struct rx *rx, struct recv_session *session, const s
     rx->moved_bytes += datagram->len;
     if (age_ns(now_ns, rx->moved_ns) < MOVED_EVERY_NS)
         return;
-    if (hint(rx, &(struct report){.kind = REPORT_MOVED, .n_bytes = rx->moved_bytes, .endpoint = *from}, NULL, 0))
+    if (rx_hint(rx, &(struct report){.kind = REPORT_MOVED, .n_bytes = rx->moved_bytes, .endpoint = *from}, NULL, 0))
         rx->moved_bytes = 0;
     rx->moved_ns = now_ns;
 }
@@ -291,7 +280,7 @@ static enum drop_reason take_token(struct rx *rx, enum report_kind kind, const s
     struct report message = {.kind = kind};
 
     memcpy(message.u.token, record->body, WIRE_TOKEN_LEN);
-    return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL; // a lost one is asked for again
+    return rx_hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL; // a lost one is asked for again
 }
 
 static enum drop_reason answer(struct rx *rx, const struct record_header *header, const struct record *request)
@@ -303,14 +292,14 @@ static enum drop_reason take_goodbye(struct rx *rx, const struct rx_datagram *da
 {
     const struct report message = {.kind = REPORT_GOODBYE, .local_index = datagram->header.receiver_index};
 
-    return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
+    return rx_hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
 static enum drop_reason take_path_report(struct rx *rx, const struct record *record)
 {
     const struct report message = {.kind = REPORT_PATH, .n_bytes = load_le16(record->body)};
 
-    return hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
+    return rx_hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
 static enum drop_reason take_record(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
@@ -384,7 +373,7 @@ void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
         if (age_ns(now_ns, rx->too_big_ns) < TOO_BIG_EVERY_NS) // whatever it says: anybody can forge them
             continue;
         rx->too_big_ns = now_ns;
-        hint(rx, &(struct report){.kind = REPORT_TOO_BIG, .n_bytes = error.mtu, .endpoint.remote = error.remote}, NULL, 0);
+        rx_hint(rx, &(struct report){.kind = REPORT_TOO_BIG, .n_bytes = error.mtu, .endpoint.remote = error.remote}, NULL, 0);
     }
 }
 

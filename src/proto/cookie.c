@@ -85,6 +85,19 @@ void cookie_checker_deinit(struct cookie_checker *checker)
     sodium_memzero(checker, sizeof *checker);
 }
 
+void cookie_get_secret(const struct cookie_checker *checker, struct cookie_secret *secret)
+{
+    memcpy(secret->bytes, checker->secret, KEY_LEN);
+    secret->born_ns = checker->secret_born_ns;
+}
+
+void cookie_set_secret(struct cookie_checker *checker, const struct cookie_secret *secret)
+{
+    memcpy(checker->secret, secret->bytes, KEY_LEN);
+    checker->secret_born_ns = secret->born_ns;
+    checker->has_secret = true;
+}
+
 void cookie_jar_init(struct cookie_jar *jar, const uint8_t peer_public_key[static NOISE_KEY_LEN])
 {
     memset(jar, 0, sizeof *jar);
@@ -127,7 +140,7 @@ bool cookie_check_mac2(struct cookie_checker *checker, const uint8_t *message, s
 {
     uint8_t cookie[COOKIE_LEN];
     uint8_t mac2[MAC_LEN];
-    if (len < MACS_LEN)
+    if (len < MACS_LEN || sodium_is_zero(message + len - MAC_LEN, MAC_LEN)) // without a cookie: nothing to compute
         return false;
     if (!secret_is_fresh(checker, now_ns)) {
         forget_secret(checker);

@@ -169,6 +169,20 @@ enum message_type wire_classify(const uint8_t *datagram, size_t len)
     return (enum message_type)datagram[0];
 }
 
+uint32_t wire_index(const uint8_t *datagram)
+{
+    switch (datagram[0]) {
+    case MESSAGE_INITIATION:
+        return load_le32(datagram + SENDER_AT);
+    case MESSAGE_RESPONSE:
+        return load_le32(datagram + RESPONSE_RECEIVER_AT);
+    case MESSAGE_COOKIE_REPLY:
+        return load_le32(datagram + COOKIE_RECEIVER_AT);
+    default:
+        return load_le32(datagram + DATA_RECEIVER_AT);
+    }
+}
+
 void hello_encode(const struct hello *hello, uint8_t out[static WIRE_HELLO_LEN])
 {
     struct writer w = writer_of(out, WIRE_HELLO_LEN);

@@ -162,8 +162,8 @@ static void check_keys(struct sim *sim, const struct node *node)
 
 static bool is_settled(struct node *node)
 {
-    struct ring *all[] = {&node->orders_tx,  &node->orders_rx, &node->records, &node->reports_tx,
-                          &node->reports_rx, &node->hints_tx,  &node->hints_rx};
+    struct ring *all[] = {&node->orders_tx,  &node->orders_rx, &node->records,  &node->reports_tx,
+                          &node->reports_rx, &node->hints_tx,  &node->hints_rx, &node->cookie_requests};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!ring_is_empty(all[i]))
