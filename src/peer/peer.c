@@ -101,7 +101,8 @@ void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LE
 {
     if (!peer->is_echo_waiting || memcmp(peer->echo_id, id, WIRE_TOKEN_LEN) != 0)
         return;
-    peer->is_echo_waiting = false; // an answer counts once
+    peer->is_echo_waiting = false;    // an answer counts once
+    peer->current.is_answered = true; // each keypair begins with an echo of its own
     peer->echoed_ns = input->now_ns;
     peer->rtt_ns = age_ns(input->now_ns, peer->echo_sent_ns);
 }
@@ -120,7 +121,7 @@ static struct timers_view view_of(const struct peer *peer, const struct peer_inp
         .received_ns = activity_last(&input->activity->received_ns),
         .sent_ns = activity_last(&input->activity->sent_ns),
         .echo_sent_ns = peer->echo_sent_ns,
-        .retry_ns = peer->retry_ns,
+        .retry_ns = peer_may_initiate_ns(peer),
         .reject_after_ns = peer->config.limits.reject_after_ns,
     };
 }

@@ -80,6 +80,18 @@ static uint64_t crossing_ns(const struct peer *peer)
     return peer->config.timing.dead_after_ns / 2;
 }
 
+// The lesser end begins nothing new before it knows that it was heard under the greater one's keypair: to that, it would look as if the
+// two had crossed.
+uint64_t peer_may_initiate_ns(const struct peer *peer)
+{
+    const struct keypair *current = &peer->current;
+
+    if (peer->is_greater || !current->is_used || current->is_initiator || current->is_answered)
+        return peer->retry_ns;
+    uint64_t sure_ns = current->heard_ns + crossing_ns(peer);
+    return sure_ns > peer->retry_ns ? sure_ns : peer->retry_ns;
+}
+
 static void hello_of(struct peer *peer, const struct peer_input *input, uint8_t out[static WIRE_HELLO_LEN])
 {
     struct hello hello = {.ciphers = peer->self->ciphers, .tap_mtu = peer->self->tap_mtu, .features = peer->self->features};
@@ -303,6 +315,7 @@ static void make_current(struct peer *peer, struct keypair *keypair, const struc
     peer->previous = peer->current;
     peer->current = fresh;
     peer->current.send = NULL;
+    peer->is_echo_waiting = false; // the answer to one that was sent before says nothing of this keypair
     peer_act_add(acts, PEER_ACT_SWITCH_SEND)->u.send = fresh.send;
     peer_forget_pending(peer);
     if (!peer->is_greater) // neither may one of ours that is nearly made overtake what the peer sends with already
@@ -350,8 +363,10 @@ static void keep_for_receiving(struct peer *peer, struct keypair *keypair, struc
 static bool is_crossed(const struct peer *peer)
 {
     const struct keypair *current = &peer->current;
-    uint64_t until_ns = current->heard_ns ? current->heard_ns : current->born_ns + crossing_ns(peer);
+    uint64_t until_ns = current->born_ns + crossing_ns(peer);
 
+    if (current->heard_ns && current->heard_ns < until_ns)
+        until_ns = current->heard_ns;
     return peer->is_greater && current->is_used && current->is_initiator && peer->next.born_ns <= until_ns;
 }
 
@@ -370,6 +385,7 @@ void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoi
     }
     bool is_validated = endpoint_equal(&next->at, from); // it received message 2 there
     make_current(peer, next, input, acts);
+    peer->current.heard_ns = input->now_ns;
     if (is_validated)
         peer_use_endpoint(peer, from, acts);
     else

@@ -20,6 +20,8 @@ void peer_send_echo(struct peer *peer, const struct peer_input *input, struct pe
 
 // peer_handshake.c
 void peer_initiate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+// The earliest moment for the next initiation.
+uint64_t peer_may_initiate_ns(const struct peer *peer);
 void peer_forget_pending(struct peer *peer);
 // Ends a keypair of ours wherever it is: gives its halves back, tells rx and (for the current one) tx.
 void peer_drop_keypair(struct peer *peer, struct keypair *keypair, struct peer_acts *acts);
