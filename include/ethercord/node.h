@@ -80,6 +80,8 @@ int node_init(struct node *node, const struct node_config *config, const struct 
 // All threads must have ended.
 void node_deinit(struct node *node);
 
+// Once, before the threads start: the memory that datagrams are received into becomes resident, so that no flood makes it grow.
+void node_touch_memory(struct node *node);
 // Before the threads start: announcements, and no carrier if it depends on the peer.
 void node_start(struct node *node, uint64_t now_ns);
 // A turn of each thread. Deadlines are boot-time ns, 0 = none.

@@ -34,6 +34,9 @@ struct pool {
 int pool_init(struct pool *pool, size_t n_bufs, size_t cap);
 // Frees all; returns how many buffers had not come back (a leak: 0 is right).
 size_t pool_deinit(struct pool *pool);
+// Makes the kernel give all pages now, instead of each when something is first written there: then no traffic makes the process grow.
+// For the time before any buffer is in use; its bytes are lost.
+void pool_touch(struct pool *pool);
 
 // A buffer whose `data` starts `headroom` bytes into it, len 0; NULL when all are out (an ordinary event: count a drop).
 struct buf *pool_get(struct pool *pool, size_t headroom);

@@ -311,6 +311,7 @@ static int make_loop(struct worker *worker)
 
 static int start_threads(struct worker *worker)
 {
+    node_touch_memory(&worker->node);
     node_start(&worker->node, now_boot_ns()); // while nobody else looks at it
     int error = rx_loop_start(&worker->rx, &worker->node, &worker->sandbox);
 

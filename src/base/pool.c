@@ -74,6 +74,12 @@ size_t pool_deinit(struct pool *pool)
     return n_leaked;
 }
 
+void pool_touch(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->n_bufs; i++)
+        memset(pool->bufs[i].mem, POISON_BYTE, pool->bufs[i].cap);
+}
+
 struct buf *pool_get(struct pool *pool, size_t headroom)
 {
     struct buf *buf = pool->first_free;

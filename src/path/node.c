@@ -211,6 +211,14 @@ static void wake_after_main(struct node *node)
     wake_if(node, &node->handshake.needs_rx, NODE_RX);
 }
 
+void node_touch_memory(struct node *node)
+{
+    if (!node->has_peer) // nothing will come
+        return;
+    pool_touch(&node->rx.pool);
+    pool_touch(&node->rx.opened_pool);
+}
+
 void node_start(struct node *node, uint64_t now_ns)
 {
     if (node->is_carrier_peer_up)

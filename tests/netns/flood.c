@@ -4,10 +4,10 @@
  *
  *   flood spoofed DEVICE FROM-MAC TO-MAC ADDRESS PORT PUBLIC-KEY RATE SECONDS
  *       initiations and responses with a valid mac1, each from another address and port (10.0.0.0/8, or fd10::/16), as raw frames
- *   flood caller ADDRESS PORT PUBLIC-KEY RATE SECONDS
+ *   flood caller SOURCE ADDRESS PORT PUBLIC-KEY RATE SECONDS
  *       one address of this machine: initiations with a valid mac1 and, as soon as a cookie has come for it, a valid mac2
- *   flood garbage ADDRESS PORT COUNT train|single
- *       random datagrams of all lengths from 0 to the longest there is; train: up to 63 in one call (UDP_SEGMENT)
+ *   flood garbage ADDRESS PORT COUNT LONGEST single|train
+ *       random datagrams of all lengths from 0 to LONGEST in turn; train: up to 63 in one call (UDP_SEGMENT)
  *
  * Prints one line of NAME=VALUE at the end. A rate is a wish: the line says what became of it. What the authenticators are made of is
  * written here a second time, from docs/protocol.md alone.
@@ -46,7 +46,9 @@ enum {
     LONGEST = 65507,
     TRAIN_MAX = 63,
     TRAIN_BYTES_MAX = 65000,
-    IN_FLIGHT_NS = 3000 * 1000 // garbage: between pauses, so that a socket's buffer holds it
+    PAUSE_NS = 3000 * 1000, // of garbage, after
+    PAUSE_BYTES = 2 << 20,
+    OVERHEAD = 1000 // bytes of a socket's buffer that a datagram takes besides
 };
 static const int64_t SECOND_NS = 1000 * 1000 * 1000;
 
@@ -197,12 +199,11 @@ static size_t finish_frame(const struct victim *victim, uint8_t *frame, size_t l
     return ETH_HLEN + ip_len + udp_len;
 }
 
-static int open_raw(const char *device, bool is_ipv6)
+static int open_raw(const char *device)
 {
     struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = 0, .sll_ifindex = (int)if_nametoindex(device)};
     int one = 1, fd = socket(AF_PACKET, SOCK_RAW, 0);
 
-    (void)is_ipv6;
     if (fd < 0 || bind(fd, (struct sockaddr *)&ll, sizeof ll) < 0)
         quit(device);
     (void)setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one);
@@ -232,7 +233,7 @@ static void spoofed(const struct victim *victim, char **args, double rate, doubl
     static struct spoofed s;
     uint8_t header[ETH_HLEN];
     uint8_t(*prepared)[INITIATION_LEN] = prepare(victim);
-    int fd = open_raw(args[0], victim->is_ipv6);
+    int fd = open_raw(args[0]);
     size_t ip_len = victim->is_ipv6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr);
     uint64_t n_sent = 0, n_refused = 0;
 
@@ -263,20 +264,27 @@ static void spoofed(const struct victim *victim, char **args, double rate, doubl
 
 /* ---- caller ---- */
 
-static int open_udp(const struct victim *victim)
+// source: NULL = the kernel's choice.
+static int open_udp(const struct victim *victim, const char *source)
 {
     int fd = socket(victim->at.ss_family, SOCK_DGRAM, 0), bytes = 8 << 20;
 
+    if (source) {
+        struct victim self;
+        victim_at(&self, source, "0");
+        if (bind(fd, (const struct sockaddr *)&self.at, self.at_len) < 0)
+            quit(source);
+    }
     if (fd < 0 || connect(fd, (const struct sockaddr *)&victim->at, victim->at_len) < 0)
         quit("socket");
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
     return fd;
 }
 
-static void caller(const struct victim *victim, double rate, double seconds)
+static void caller(const struct victim *victim, const char *source, double rate, double seconds)
 {
     uint8_t message[INITIATION_LEN], answer[2048], cookie[MAC_LEN], last_mac1[MAC_LEN] = {0};
-    int fd = open_udp(victim);
+    int fd = open_udp(victim, source);
     uint64_t n_sent = 0, n_with_cookie = 0, n_answers = 0;
     bool has_cookie = false;
     int64_t began = now(), due = began, end = began + (int64_t)(seconds * 1e9);
@@ -334,13 +342,12 @@ static size_t send_train(int fd, size_t len, size_t n)
     return sendmsg(fd, &header, 0) >= 0 ? n : 0;
 }
 
-// All lengths come in turn. In trains, as many of each as fit, and no longer than an outer packet.
-static void garbage(const struct victim *victim, uint64_t count, bool has_trains)
+// In trains, as many of each length as fit. Pauses let a socket's buffer hold what is on its way.
+static void garbage(const struct victim *victim, uint64_t count, size_t longest, bool has_trains)
 {
-    int fd = open_udp(victim);
+    int fd = open_udp(victim, NULL);
     uint64_t n_sent = 0, n_refused = 0, n_bytes = 0, n_since = 0;
     int64_t began = now();
-    size_t longest = has_trains ? 1400 : LONGEST;
 
     for (size_t len = 0; n_sent + n_refused < count; len = len < longest ? len + 1 : 0) {
         size_t fitting = len > 0 ? TRAIN_BYTES_MAX / len : 1;
@@ -349,9 +356,9 @@ static void garbage(const struct victim *victim, uint64_t count, bool has_trains
         n_sent += sent;
         n_refused += n - sent;
         n_bytes += sent * len;
-        n_since += sent * (len + 1000);
-        if (n_since > 2 << 20) {
-            sleep_until(now() + IN_FLIGHT_NS);
+        n_since += sent * (len + OVERHEAD);
+        if (n_since > PAUSE_BYTES) {
+            sleep_until(now() + PAUSE_NS);
             n_since = 0;
         }
     }
@@ -373,13 +380,13 @@ int main(int argc, char **argv)
         victim_at(&victim, argv[5], argv[6]);
         victim_key(&victim, argv[7]);
         spoofed(&victim, argv + 2, atof(argv[8]), atof(argv[9]));
-    } else if (strcmp(mode, "caller") == 0 && argc == 7) {
+    } else if (strcmp(mode, "caller") == 0 && argc == 8) {
+        victim_at(&victim, argv[3], argv[4]);
+        victim_key(&victim, argv[5]);
+        caller(&victim, argv[2], atof(argv[6]), atof(argv[7]));
+    } else if (strcmp(mode, "garbage") == 0 && argc == 7 && atol(argv[5]) <= LONGEST) {
         victim_at(&victim, argv[2], argv[3]);
-        victim_key(&victim, argv[4]);
-        caller(&victim, atof(argv[5]), atof(argv[6]));
-    } else if (strcmp(mode, "garbage") == 0 && argc == 6) {
-        victim_at(&victim, argv[2], argv[3]);
-        garbage(&victim, strtoull(argv[4], NULL, 10), strcmp(argv[5], "train") == 0);
+        garbage(&victim, strtoull(argv[4], NULL, 10), (size_t)atol(argv[5]), strcmp(argv[6], "train") == 0);
     } else {
         fprintf(stderr, "usage: see the top of flood.c\n");
         return 2;

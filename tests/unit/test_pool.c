@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,23 @@ static void each_buffer_is_handed_out_once(void **state)
     for (int i = 0; i < N_BUFS; i++)
         pool_put(&pool, bufs[i]);
     assert_int_equal(pool.n_free, N_BUFS);
+    assert_int_equal(pool_deinit(&pool), 0);
+}
+
+static void all_pages_are_there_after_a_touch(void **state)
+{
+    enum { PAGE = 4096, N_PAGES = 64 };
+    struct pool pool;
+    unsigned char is_resident[N_PAGES + 1];
+    (void)state;
+
+    assert_int_equal(pool_init(&pool, 2, N_PAGES / 2 * PAGE), 0);
+    pool_touch(&pool);
+    void *first = (void *)((uintptr_t)pool.mem / PAGE * PAGE);
+    assert_int_equal(mincore(first, N_PAGES * PAGE, is_resident), 0);
+    for (size_t i = 0; i < N_PAGES; i++)
+        assert_int_equal(is_resident[i] & 1, 1);
+    assert_int_equal(pool.n_free, 2);
     assert_int_equal(pool_deinit(&pool), 0);
 }
 
@@ -183,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_buffer_is_handed_out_once),
         cmocka_unit_test(caps_are_rounded_up_to_64),
+        cmocka_unit_test(all_pages_are_there_after_a_touch),
         cmocka_unit_test(impossible_sizes_are_out_of_memory),
         cmocka_unit_test(a_buffer_that_was_put_back_is_poisoned),
         cmocka_unit_test(push_and_append_use_the_room_to_the_last_byte),
