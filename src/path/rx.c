@@ -30,7 +30,10 @@
 #define PATH_REPORT_EVERY_NS (100 * NS_PER_MS)
 #define TOO_BIG_EVERY_NS (10 * NS_PER_MS) // hints to main: one is as good as a thousand
 enum {
-    ERRORS_BUDGET = 64,              // entries of the error queue at a time
+    // Entries of the error queue at a time: as many as datagrams in a turn, twice. They lie in the socket's buffer, and each reply to a
+    // forged
+    // address may come back as one: what is left there takes room from what the peer sends.
+    ERRORS_BUDGET = 2 * RX_BUDGET * RX_BATCH,
     REPORTED_MIN = PATH_MTU_MIN - 28 // what is shorter passes everywhere
 };
 

@@ -7,7 +7,7 @@
  *   flood caller SOURCE ADDRESS PORT PUBLIC-KEY RATE SECONDS
  *       one address of this machine: initiations with a valid mac1 and, as soon as a cookie has come for it, a valid mac2
  *   flood garbage ADDRESS PORT COUNT LONGEST single|train
- *       random datagrams of all lengths from 0 to LONGEST in turn; train: up to 63 in one call (UDP_SEGMENT)
+ *       random datagrams of all lengths from 0 to LONGEST, mixed; train: up to 63 in one call (UDP_SEGMENT)
  *
  * Prints one line of NAME=VALUE at the end. A rate is a wish: the line says what became of it. What the authenticators are made of is
  * written here a second time, from docs/protocol.md alone.
@@ -46,6 +46,7 @@ enum {
     LONGEST = 65507,
     TRAIN_MAX = 63,
     TRAIN_BYTES_MAX = 65000,
+    STRIDE = 7919,          // a prime: all lengths come
     PAUSE_NS = 3000 * 1000, // of garbage, after
     PAUSE_BYTES = 2 << 20,
     OVERHEAD = 1000 // bytes of a socket's buffer that a datagram takes besides
@@ -349,7 +350,7 @@ static void garbage(const struct victim *victim, uint64_t count, size_t longest,
     uint64_t n_sent = 0, n_refused = 0, n_bytes = 0, n_since = 0;
     int64_t began = now();
 
-    for (size_t len = 0; n_sent + n_refused < count; len = len < longest ? len + 1 : 0) {
+    for (size_t len = 0; n_sent + n_refused < count; len = (len + STRIDE) % (longest + 1)) {
         size_t fitting = len > 0 ? TRAIN_BYTES_MAX / len : 1;
         size_t n = !has_trains || len == 0 ? 1 : fitting < TRAIN_MAX ? fitting : TRAIN_MAX;
         size_t sent = send_train(fd, len, n);
