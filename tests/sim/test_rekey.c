@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "ethercord/wire.h"
 #include "sim.h"
 
 static void use_cipher(struct sim *sim, enum cipher cipher)
@@ -169,6 +170,39 @@ static void test_exactly_to_the_limit(void **state)
     sim_each_seed("test_exactly_to_the_limit", 5, exactly_to_the_limit);
 }
 
+// The real limits, five messages away, of either cipher: exactly five more are sealed, and all the rest waits for the next keypair, or is
+// lost by a count.
+static void five_more(struct sim *sim)
+{
+    enum { LEN = 100, BLOCKS = (LEN + WIRE_RECORD_OVERHEAD + 15) / 16 + 2 };
+    enum cipher cipher = pick_cipher(sim);
+
+    start_up(sim);
+    sim->filter = only_data;
+    struct send_session *session = sim->nodes[SIM_A].node->tx.session;
+    if (cipher == CIPHER_AES_256_GCM)
+        session->n_blocks = session->limits.reject_after_blocks - 5 * BLOCKS;
+    else
+        session->next_counter = session->limits.reject_after_messages - 5;
+    uint64_t counter = session->next_counter;
+    size_t n = sim_n_received(sim, SIM_A);
+    for (int i = 0; i < 20; i++) {
+        sim_send_frame(sim, SIM_A, LEN);
+        sim_run(sim, 5 * NS_PER_MS);
+    }
+    sim_assert(sim, session == sim->nodes[SIM_A].node->tx.session && session->next_counter == counter + 5);
+    sim_assert(sim, sim_n_received(sim, SIM_A) == n + 5 && sim_dropped(sim, SIM_A, DROP_COUNTER_EXHAUSTED) == 15);
+    sim_assert(sim, sim_peer(sim, SIM_A)->pending.is_active); // it has been calling for a new one all the time
+    sim_heal(sim);
+    sim_assert(sim, sim->nodes[SIM_A].node->tx.session->next_counter < 1000);
+}
+
+static void test_five_more(void **state)
+{
+    (void)state;
+    sim_each_seed("test_five_more", 4, five_more);
+}
+
 // The same by age: at 180 s the key is dead at both ends.
 static void expire(struct sim *sim)
 {
@@ -194,9 +228,13 @@ static void test_expire(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_second),         cmocka_unit_test(test_crossing),
-        cmocka_unit_test(test_limit_by_messages),    cmocka_unit_test(test_limit_by_blocks),
-        cmocka_unit_test(test_exactly_to_the_limit), cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_every_second),
+        cmocka_unit_test(test_crossing),
+        cmocka_unit_test(test_limit_by_messages),
+        cmocka_unit_test(test_limit_by_blocks),
+        cmocka_unit_test(test_exactly_to_the_limit),
+        cmocka_unit_test(test_five_more),
+        cmocka_unit_test(test_expire),
     };
 
     sim_begin();

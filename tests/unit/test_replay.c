@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * replay: ordered tables for every edge of the window, then a million random counters against a model that remembers everything.
+ * replay: ordered tables for every edge of the window, then ten million random counters against a model that remembers everything.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -135,7 +135,7 @@ static uint64_t next_random(uint64_t *seed)
     return *seed;
 }
 
-enum { N_RANDOM = 1000000, MODEL_BITS = 1 << 27 };
+enum { N_RANDOM = 10000000, MODEL_BITS = 1 << 27 };
 
 static void test_random_against_model(void **state)
 {
