@@ -75,6 +75,7 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(RX_BYTES, "rx_bytes")                                                                                                                \
     X(TX_DATAGRAMS, "tx_datagrams")                                                                                                        \
     X(TX_DATAGRAM_BYTES, "tx_datagram_bytes") /* UDP payload */                                                                            \
+    X(TX_COPIES, "tx_copies")                 /* datagrams sent a second time, to where the peer may be now */                             \
     X(RX_DATAGRAMS, "rx_datagrams")                                                                                                        \
     X(RX_DATAGRAM_BYTES, "rx_datagram_bytes")                                                                                              \
     X(TX_TRAINS, "tx_trains") /* trains sent, in one call or not; a single datagram is one, too */                                         \

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "ethercord/addr.h"
+#include "ethercord/clock.h"
 #include "ethercord/cookie.h"
 #include "ethercord/noise.h"
 #include "ethercord/pmtu.h"
@@ -29,6 +30,7 @@
 #include "ethercord/wire.h"
 
 enum { PEER_NAME_CAP = 32, PEER_ADDRESSES_MAX = 8, PEER_ACTS_MAX = 16 };
+#define PEER_RESOLVE_EVERY_NS (15 * NS_PER_S) // while the peer does not answer
 
 struct peer_config {
     char name[PEER_NAME_CAP];
@@ -66,6 +68,7 @@ enum peer_act_kind {
     PEER_ACT_STOP_SEND,      // tell tx to give its key back
     PEER_ACT_SEND_CONTROL,   // a data message with one control record (or a keepalive), to control.to if set, else the endpoint
     PEER_ACT_SET_ENDPOINT,   // tell tx and rx
+    PEER_ACT_SHARE,          // tell tx
     PEER_ACT_SET_PATH_MTU,   // tell tx
     PEER_ACT_PATH_FOUND,     // pmtu.size is its MTU
     PEER_ACT_BLACK_HOLE,     // packets of pmtu.vanished bytes vanish on the way to the peer
@@ -83,6 +86,12 @@ struct peer_control {
     struct endpoint to;
 };
 
+// Copies of what goes to the endpoint go to a candidate as well: so many bytes more. 0 = none from now on.
+struct peer_share {
+    struct endpoint to;
+    uint64_t n_bytes;
+};
+
 struct peer_act {
     enum peer_act_kind kind;
     union {
@@ -96,6 +105,7 @@ struct peer_act {
         uint32_t local_index; // DROP_RECV
         struct peer_control control;
         struct endpoint endpoint;
+        struct peer_share share;
         uint16_t path_mtu;
     } u;
 };
@@ -147,7 +157,7 @@ struct peer_candidate { // an endpoint that has not answered a probe yet
     uint8_t token[WIRE_TOKEN_LEN];
     uint64_t probed_ns;
     uint64_t bytes_received;
-    uint64_t bytes_sent;
+    uint64_t bytes_sent; // and what tx was allowed to
 };
 
 struct peer {
@@ -160,7 +170,9 @@ struct peer {
     struct keypair previous, current, next, arriving;
     uint8_t held_response[WIRE_RESPONSE_LEN]; // for `arriving` as responder
     struct peer_pending pending;
-    unsigned n_attempts; // initiations since the last success
+    unsigned n_attempts;  // initiations since the last success
+    unsigned next_target; // which of the places known has its turn
+    bool is_cut_off;      // our own kernel has no way to the endpoint: the other places are tried, though there is a session
     uint64_t retry_ns;
 
     uint8_t sent_timestamp[WIRE_TIMESTAMP_LEN];
@@ -169,10 +181,13 @@ struct peer {
 
     struct addr addresses[PEER_ADDRESSES_MAX];
     size_t n_addresses;
+    bool is_resolving; // asked, and not answered yet
     uint64_t resolve_asked_ns;
+    uint64_t resolve_wait_ns; // until it is asked again
     bool has_endpoint;
     struct endpoint endpoint;
     struct peer_candidate candidate;
+    uint64_t share_from_ns; // when candidates began to get copies; 0 = the last one was no lie
 
     struct pmtu pmtu;
     uint16_t told_path_mtu; // to tx
@@ -193,7 +208,7 @@ void peer_init(struct peer *peer, const struct peer_config *config, const struct
                uint64_t now_ns);
 void peer_deinit(struct peer *peer);
 
-// The configured endpoint's addresses, in order of preference; n = 0: the name has none.
+// The configured endpoint's addresses, in order of preference; n = 0: the name has none. Those that are new have their turn first.
 void peer_set_addresses(struct peer *peer, const struct addr *addresses, size_t n, const struct peer_input *input);
 // Does what is due; returns the deadline of the next call.
 uint64_t peer_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
@@ -227,6 +242,10 @@ void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKE
 void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input);
 // The largest data message that the peer has received lately, bytes of UDP payload.
 void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_input *input);
+// Our kernel has no way to the endpoint.
+void peer_unreachable(struct peer *peer, const struct peer_input *input);
+// How many places are known where the peer may be: the endpoint, and the configured addresses but that.
+size_t peer_n_targets(const struct peer *peer);
 // Our kernel refused a packet of that size, to the endpoint.
 void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input *input);
 // Somebody on the way to `remote`, or our kernel, says that packets of `size` bytes would pass.

@@ -68,6 +68,7 @@ struct rx {
     struct endpoint moved_to; // elsewhere
     uint64_t moved_bytes;     // from there, since the last report
     uint64_t moved_ns;        // of the last report
+    bool has_moved;           // as main was told last
 
     size_t largest;       // data message accepted since the last report to the peer, bytes
     uint64_t reported_ns; // when that was

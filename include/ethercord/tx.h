@@ -84,7 +84,9 @@ struct tx {
     _Atomic uint32_t rekey_index; // local index of a session that wants a rekey; main reads it
     bool has_endpoint;
     struct endpoint endpoint;
-    size_t payload_cap; // bytes of payload that a datagram to the endpoint carries
+    struct endpoint share_to; // copies go there as well …
+    uint64_t share_bytes;     // … so many bytes more
+    size_t payload_cap;       // bytes of payload that a datagram to the endpoint carries
 
     struct pool pool;
     struct buf *in_buf;           // holds the frames of a batch
@@ -107,7 +109,8 @@ struct tx {
     struct tap_out tap_out;   // for the shortcut, and for who sends what is too big
     uint64_t too_big_full_ns; // see too_big_take_turn()
     struct log_limit send_failed;
-    bool needs_main; // main has to be woken at the end of the turn
+    uint64_t unreachable_ns; // when main was last told that there is no way to the endpoint
+    bool needs_main;         // main has to be woken at the end of the turn
 };
 
 // What the loop should wait for.

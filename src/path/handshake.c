@@ -127,6 +127,10 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         order_tx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         handshake_order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         break;
+    case PEER_ACT_SHARE:
+        if (!ring_is_crowded(handshake->orders_tx) || act->u.share.n_bytes == 0)
+            order_tx(handshake, &(struct order){.kind = ORDER_SHARE, .u.share = act->u.share});
+        break;
     case PEER_ACT_SET_PATH_MTU:
         if (ring_is_crowded(handshake->orders_tx))
             handshake->peer->told_path_mtu = 0; // again in the next turn
@@ -277,6 +281,9 @@ static void take_hint(struct handshake *handshake, const struct report *hint, co
         break;
     case REPORT_REFUSED:
         peer_path_refused(handshake->peer, (uint32_t)hint->n_bytes, input);
+        break;
+    case REPORT_UNREACHABLE:
+        peer_unreachable(handshake->peer, input);
         break;
     case REPORT_TOO_BIG:
         peer_path_hinted(handshake->peer, &hint->endpoint.remote, (uint32_t)hint->n_bytes, input);

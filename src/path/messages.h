@@ -19,6 +19,7 @@ enum order_kind {   // main -> tx, main -> rx
     ORDER_KEY,      // tx: switch to send; rx: install recv
     ORDER_STOP_KEY, // tx: give the key back; rx: give back local_index
     ORDER_ENDPOINT, // from now on
+    ORDER_SHARE,    // tx: with a candidate
     ORDER_PATH_MTU, // tx: from now on
     ORDER_CONTROL,  // tx: send one control record or a keepalive
     ORDER_CURRENT,  // rx: local_index is the keypair that main sends with; its data messages may move the endpoint
@@ -32,6 +33,7 @@ struct order {
         struct recv_session *recv;
         uint32_t local_index;
         struct endpoint endpoint;
+        struct peer_share share;
         uint16_t path_mtu;
         struct peer_control control;
         struct cookie_secret cookie;
@@ -58,6 +60,7 @@ enum report_kind { // tx -> main, rx -> main
     REPORT_ECHO_ANSWER,  // token
     REPORT_PATH,         // n_bytes: the peer's, of the longest data message that it has received
     REPORT_REFUSED,      // by our kernel: an outer packet of n_bytes to the endpoint
+    REPORT_UNREACHABLE,  // our kernel has no way to the endpoint
     REPORT_TOO_BIG,      // n_bytes: what passes to endpoint.remote, as ICMP or our kernel says
     REPORT_GOODBYE,      // sealed under local_index
     REPORT_CONFLICT      // of the shortcut's address

@@ -26,7 +26,7 @@
 #include "messages.h"
 #include "rx_private.h"
 
-#define MOVED_EVERY_NS (20 * NS_PER_MS)
+#define MOVED_EVERY_NS (2 * NS_PER_MS) // whoever copies the peer's datagrams from elsewhere decides how often it moves
 #define PATH_REPORT_EVERY_NS (100 * NS_PER_MS)
 #define TOO_BIG_EVERY_NS (10 * NS_PER_MS) // hints to main: one is as good as a thousand
 enum {
@@ -123,6 +123,7 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
         case ORDER_ENDPOINT:
             rx->has_endpoint = true;
             rx->endpoint = order.u.endpoint;
+            rx->has_moved = false;
             break;
         case ORDER_CURRENT:
             rx->current_index = order.u.local_index;
@@ -134,6 +135,7 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
             cookie_set_secret(&rx->checker, &order.u.cookie);
             break;
         case ORDER_CONTROL: // tx's alone
+        case ORDER_SHARE:
         case ORDER_PATH_MTU:
             break;
         }
@@ -264,18 +266,25 @@ static void accept_endpoint(struct rx *rx, struct recv_session *session, const s
         report(rx, &(struct report){.kind = REPORT_CONFIRMED, .local_index = session->local_index, .endpoint = *from});
         return;
     }
-    if (session->local_index != rx->current_index || (rx->has_endpoint && endpoint_matches(&rx->endpoint, from)))
+    if (session->local_index != rx->current_index)
         return;
+    if (rx->has_endpoint && endpoint_matches(&rx->endpoint, from)) {
+        if (rx->has_moved) // and is back
+            rx->has_moved = !hint(rx, &(struct report){.kind = REPORT_MOVED, .endpoint = *from}, NULL, 0);
+        return;
+    }
     if (!endpoint_equal(&rx->moved_to, from)) {
         rx->moved_to = *from;
-        rx->moved_bytes = rx->moved_ns = 0;
+        rx->moved_bytes = 0;
     }
     rx->moved_bytes += datagram->len;
     if (age_ns(now_ns, rx->moved_ns) < MOVED_EVERY_NS)
         return;
-    if (rx_hint(rx, &(struct report){.kind = REPORT_MOVED, .n_bytes = rx->moved_bytes, .endpoint = *from}, NULL, 0))
-        rx->moved_bytes = 0;
     rx->moved_ns = now_ns;
+    if (!rx_hint(rx, &(struct report){.kind = REPORT_MOVED, .n_bytes = rx->moved_bytes, .endpoint = *from}, NULL, 0))
+        return;
+    rx->moved_bytes = 0;
+    rx->has_moved = true;
 }
 
 static enum drop_reason take_token(struct rx *rx, enum report_kind kind, const struct record *record)

@@ -93,7 +93,17 @@ static void set_endpoint(struct tx *tx, const struct endpoint *endpoint)
 {
     tx->has_endpoint = true;
     tx->endpoint = *endpoint;
+    tx->share_bytes = 0;
     tx_set_path_mtu(tx, tx->path_mtu);
+}
+
+// What is left for another candidate is not for this one.
+static void set_share(struct tx *tx, const struct peer_share *share)
+{
+    bool is_same = share->n_bytes > 0 && endpoint_equal(&tx->share_to, &share->to);
+
+    tx->share_bytes = (is_same ? tx->share_bytes : 0) + share->n_bytes;
+    tx->share_to = share->to;
 }
 
 static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
@@ -108,6 +118,9 @@ static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
         break;
     case ORDER_ENDPOINT:
         set_endpoint(tx, &order->u.endpoint);
+        break;
+    case ORDER_SHARE:
+        set_share(tx, &order->u.share);
         break;
     case ORDER_PATH_MTU:
         tx_set_path_mtu(tx, order->u.path_mtu);

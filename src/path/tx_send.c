@@ -13,6 +13,7 @@
 // A full queue (ENOBUFS) has room again after a packet's time. Some devices say it for ever of what is too long for them, or for their
 // queue.
 #define STUCK_NS (50 * NS_PER_MS)
+#define UNREACHABLE_EVERY_NS (100 * NS_PER_MS) // main is told that often
 
 // Main wants to know at once when large datagrams begin to go out: from then on it waits for the peer's report about them.
 static void note_size(struct tx *tx, const struct tx_datagram *datagram)
@@ -52,6 +53,21 @@ static void report_refused(struct tx *tx, const struct tx_datagram *datagram)
         tx_set_path_mtu(tx, PATH_MTU_MIN);
 }
 
+static bool is_way_gone(int error)
+{
+    return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -ENETDOWN || error == -ENODEV || error == -EADDRNOTAVAIL;
+}
+
+// The peer may be reached at another of its addresses: this one's interface or route is gone.
+static void report_unreachable(struct tx *tx, uint64_t now_ns)
+{
+    if (age_ns(now_ns, tx->unreachable_ns) < UNREACHABLE_EVERY_NS)
+        return;
+    tx->unreachable_ns = now_ns;
+    if (ring_put(tx->hints, &(struct report){.kind = REPORT_UNREACHABLE}, sizeof(struct report), NULL, 0))
+        tx->needs_main = true;
+}
+
 // The first datagram can't be sent, ever. The other pieces of its frame are of no use then.
 static void refuse(struct tx *tx, int error, uint64_t now_ns)
 {
@@ -60,6 +76,8 @@ static void refuse(struct tx *tx, int error, uint64_t now_ns)
 
     if (error == -EMSGSIZE)
         report_refused(tx, datagram);
+    if (is_way_gone(error) && addr_equal(&datagram->to.remote, &tx->endpoint.remote))
+        report_unreachable(tx, now_ns);
     if (datagram->is_probe) {
         tx->first_out++;
         return;
@@ -151,6 +169,35 @@ static bool is_hopeless(struct tx *tx, uint64_t now_ns)
     return true;
 }
 
+static int n_datagrams_of(const struct udp_train *train)
+{
+    return (int)((train->len + train->datagram_len - 1) / train->datagram_len);
+}
+
+// A candidate gets a copy of what was sent to the endpoint, as far as its share goes. That it is refused means nothing: the original has
+// left. Both may arrive; the peer's replay window keeps the second one out.
+static void send_copies(struct tx *tx, int n_datagrams)
+{
+    struct udp *udp = &tx->udp[tx->share_to.remote.family == AF_INET6];
+    const struct tx_datagram *first = &tx->out[tx->first_out];
+
+    for (const struct udp_train *train = tx->trains; n_datagrams > 0 && tx->share_bytes > 0; train++) {
+        struct udp_train copy = *train;
+        int n = n_datagrams_of(train), sent = 0;
+        if (copy.len > tx->share_bytes)
+            copy.len = tx->share_bytes / copy.datagram_len * copy.datagram_len;
+        copy.endpoint = tx->share_to;
+        if (copy.len > 0 && !first->is_probe && udp->family != AF_UNSPEC && endpoint_equal(&train->endpoint, &tx->endpoint))
+            sent = udp->ops->send_batch(udp, &copy, 1);
+        if (sent > 0) {
+            tx->share_bytes -= copy.len;
+            count_traffic(tx->counters, COUNT_TX_COPIES, (uint64_t)sent);
+        }
+        first += n;
+        n_datagrams -= n;
+    }
+}
+
 static void note_sent(struct tx *tx, int n_datagrams, uint64_t now_ns)
 {
     const struct udp_train *train = tx->trains;
@@ -158,7 +205,7 @@ static void note_sent(struct tx *tx, int n_datagrams, uint64_t now_ns)
     tx->stuck_ns = 0;
     for (int left = n_datagrams; left > 0; train++) {
         count_traffic(tx->counters, COUNT_TX_TRAINS, 1);
-        left -= (int)((train->len + train->datagram_len - 1) / train->datagram_len);
+        left -= n_datagrams_of(train);
     }
     while (n_datagrams-- > 0) {
         if (tx->out[tx->first_out].len >= tx->refused_len)
@@ -184,6 +231,8 @@ bool tx_flush(struct tx *tx, enum tx_wait *wait, uint64_t now_ns)
         }
         if (sent < 0 && !is_source_gone(tx, sent))
             refuse(tx, sent, now_ns);
+        if (sent > 0 && tx->share_bytes > 0)
+            send_copies(tx, sent);
         if (sent > 0)
             note_sent(tx, sent, now_ns);
     }

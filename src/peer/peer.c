@@ -11,8 +11,8 @@
 #include "ethercord/log.h"
 #include "peer_private.h"
 
-enum { RESOLVE_AFTER_ATTEMPTS = 3 };
-#define RESOLVE_EVERY_NS (15 * NS_PER_S)
+enum { RESOLVE_AFTER_ATTEMPTS = 1 };
+#define RESOLVE_FIRST_NS NS_PER_S                // while no address is known at all; doubles up to the above
 #define TAI64_EPOCH UINT64_C(0x400000000000000a) // 1970 in TAI64, as all users of it count
 #define WHITENED_NS UINT64_C(0x1000000)
 
@@ -109,14 +109,12 @@ void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LE
 
 static struct timers_view view_of(const struct peer *peer, const struct peer_input *input)
 {
-    struct endpoint target;
-
     return (struct timers_view){
         .has_session = peer->current.is_used,
         .is_initiator = peer->current.is_initiator,
-        .wants_rekey = input->wants_rekey,
+        .wants_rekey = input->wants_rekey || peer->is_cut_off,
         .is_handshaking = peer->pending.is_active,
-        .can_initiate = peer_choose_target(peer, 0, &target),
+        .can_initiate = peer_n_targets(peer) > 0,
         .born_ns = peer->current.born_ns,
         .received_ns = activity_last(&input->activity->received_ns),
         .sent_ns = activity_last(&input->activity->sent_ns),
@@ -140,13 +138,18 @@ static void resolve_if_stale(struct peer *peer, const struct peer_input *input, 
 {
     bool is_first = peer->resolve_asked_ns == 0;
 
-    if (!peer->config.has_endpoint_name || peer->is_up)
+    if (!peer->config.has_endpoint_name || (peer->is_up && !peer->is_cut_off))
         return;
-    if (!is_first && age_ns(input->now_ns, peer->resolve_asked_ns) < RESOLVE_EVERY_NS)
+    if (!is_first && age_ns(input->now_ns, peer->resolve_asked_ns) < peer->resolve_wait_ns)
         return;
     if (!is_first && peer->n_addresses > 0 && peer->n_attempts < RESOLVE_AFTER_ATTEMPTS)
         return;
+    bool has_failed = peer->n_addresses == 0 && peer->resolve_wait_ns;
+    peer->resolve_wait_ns = peer->n_addresses > 0 ? PEER_RESOLVE_EVERY_NS : has_failed ? 2 * peer->resolve_wait_ns : RESOLVE_FIRST_NS;
+    if (peer->resolve_wait_ns > PEER_RESOLVE_EVERY_NS)
+        peer->resolve_wait_ns = PEER_RESOLVE_EVERY_NS;
     peer->resolve_asked_ns = input->now_ns;
+    peer->is_resolving = true;
     peer_act_add(acts, PEER_ACT_RESOLVE);
 }
 
@@ -192,7 +195,7 @@ void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct
         return;
     peer_drop_keypair(peer, &peer->current, acts);
     peer_set_down(peer, PEER_REASON_GOODBYE, input, acts);
-    peer->n_attempts = 0;
+    peer->n_attempts = peer->next_target = 0;
     peer->retry_ns = input->now_ns + peer->config.timing.retry_first_ns; // it may be restarting
 }
 

@@ -2,25 +2,39 @@
 /*
  * peer_endpoint: where a peer is, and how it may move.
  *
- * A new address is a candidate until a probe's token, sent only there, comes back. Until then it gets nothing but probes, and of those
- * no more than three times the bytes that came from it: whoever forwards our peer's datagrams from elsewhere can't aim us at a victim.
- * All other datagrams go on to the old endpoint.
+ * A new address is a candidate until a probe's token, sent only there, comes back. Until then it gets no more than three times the bytes
+ * that came from it, and all of it is sent to the old endpoint too: whoever forwards our peer's datagrams from elsewhere takes nothing
+ * away from it, and can't aim much at a victim. First come the probes. What is left, for a second, is for copies of what goes to the old
+ * endpoint: a peer that has moved for good misses what was sent before we heard of it, and nothing else.
  */
 #include <string.h>
 
+#include "ethercord/clock.h"
 #include "ethercord/drop.h"
 #include "peer_private.h"
 
 enum {
     AMPLIFICATION_MAX = 3, // specification constant
-    PROBE_MESSAGE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD
+    PROBE_MESSAGE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD,
+    PROBES_KEPT = 4 // room for so many more of them before anything is shared
 };
+// An answer that takes longer is not coming. Then the next candidates get nothing but probes for a while.
+#define SHARE_NS NS_PER_S
+#define SHARE_AGAIN_NS (10 * NS_PER_S)
+
+static void end_candidate(struct peer *peer, struct peer_acts *acts)
+{
+    if (peer->candidate.is_active)
+        peer_act_add(acts, PEER_ACT_SHARE)->u.share = (struct peer_share){.n_bytes = 0};
+    peer->candidate.is_active = false;
+}
 
 void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struct peer_acts *acts)
 {
     bool is_known_path = peer->has_endpoint && addr_equal(&peer->endpoint.remote, &endpoint->remote);
 
-    peer->candidate.is_active = false;
+    end_candidate(peer, acts);
+    peer->is_cut_off = false;
     if (peer->has_endpoint && endpoint_equal(&peer->endpoint, endpoint))
         return;
     peer->has_endpoint = true;
@@ -30,26 +44,58 @@ void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struc
     peer_act_add(acts, PEER_ACT_SET_ENDPOINT)->u.endpoint = *endpoint;
 }
 
-bool peer_choose_target(const struct peer *peer, unsigned attempt, struct endpoint *target)
+// The places where the peer may be: the endpoint first, then the addresses but that one. NULL past the last.
+static const struct addr *target_at(const struct peer *peer, size_t wanted)
 {
-    size_t n = peer->n_addresses + (peer->has_endpoint ? 1 : 0);
+    if (peer->has_endpoint && wanted-- == 0)
+        return &peer->endpoint.remote;
+    for (size_t i = 0; i < peer->n_addresses; i++)
+        if (!(peer->has_endpoint && addr_equal(&peer->addresses[i], &peer->endpoint.remote)) && wanted-- == 0)
+            return &peer->addresses[i];
+    return NULL;
+}
+
+size_t peer_n_targets(const struct peer *peer)
+{
+    size_t n = 0;
+
+    while (target_at(peer, n))
+        n++;
+    return n;
+}
+
+// While the peer is heard, it is where it is.
+static bool is_searching(const struct peer *peer)
+{
+    return !peer->has_endpoint || !peer->is_up || peer->is_cut_off;
+}
+
+unsigned peer_n_rounds(const struct peer *peer)
+{
+    return is_searching(peer) ? peer->n_attempts / (unsigned)peer_n_targets(peer) : peer->n_attempts;
+}
+
+bool peer_choose_target(struct peer *peer, struct endpoint *target)
+{
+    size_t n = peer_n_targets(peer);
     if (n == 0)
         return false;
 
-    size_t pick = attempt % n;
-    if (peer->has_endpoint) {
-        if (pick == 0) {
-            *target = peer->endpoint;
-            if (attempt > 0) { // perhaps it is our own address that is no good any more: let the kernel choose
-                target->source = (struct addr){.family = AF_UNSPEC};
-                target->source_ifindex = 0;
-            }
-            return true;
-        }
-        pick--;
-    }
-    *target = (struct endpoint){.remote = peer->addresses[pick]};
+    size_t pick = is_searching(peer) ? peer->next_target++ % n : 0;
+    if (pick == 0 && peer->has_endpoint && peer->n_attempts == 0)
+        *target = peer->endpoint;
+    else // without its source: perhaps it is our own address that is no good any more, and the kernel knows a better one
+        *target = (struct endpoint){.remote = *target_at(peer, pick)};
     return true;
+}
+
+void peer_unreachable(struct peer *peer, const struct peer_input *input)
+{
+    if (!peer->is_up || peer->is_cut_off || peer_n_targets(peer) < 2)
+        return;
+    peer->is_cut_off = true;
+    peer->next_target = 1;
+    peer->retry_ns = input->now_ns;
 }
 
 void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
@@ -70,20 +116,39 @@ void peer_probe_candidate(struct peer *peer, const struct peer_input *input, str
     control->to = candidate->at;
 }
 
+// What the candidate may get besides probes.
+static void share_with_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    struct peer_candidate *candidate = &peer->candidate;
+    uint64_t taken = candidate->bytes_sent + PROBES_KEPT * PROBE_MESSAGE_LEN;
+    uint64_t allowed = AMPLIFICATION_MAX * candidate->bytes_received;
+
+    if (allowed <= taken)
+        return;
+    if (peer->share_from_ns == 0 || age_ns(input->now_ns, peer->share_from_ns) >= SHARE_AGAIN_NS)
+        peer->share_from_ns = input->now_ns;
+    if (age_ns(input->now_ns, peer->share_from_ns) >= SHARE_NS)
+        return;
+    candidate->bytes_sent += allowed - taken;
+    peer_act_add(acts, PEER_ACT_SHARE)->u.share = (struct peer_share){.to = candidate->at, .n_bytes = allowed - taken};
+}
+
 void peer_moved(struct peer *peer, const struct endpoint *from, uint64_t bytes, const struct peer_input *input, struct peer_acts *acts)
 {
     struct peer_candidate *candidate = &peer->candidate;
 
     if (peer->has_endpoint && endpoint_matches(&peer->endpoint, from)) {
-        candidate->is_active = false; // it is back where it was
+        end_candidate(peer, acts); // it is back where it was
         return;
     }
     if (!candidate->is_active || !endpoint_equal(&candidate->at, from)) {
+        end_candidate(peer, acts);
         *candidate = (struct peer_candidate){.is_active = true, .at = *from};
         random_fill(input->random, candidate->token, sizeof candidate->token);
     }
     candidate->bytes_received += bytes;
     peer_probe_candidate(peer, input, acts);
+    share_with_candidate(peer, input, acts);
 }
 
 void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input,
@@ -91,25 +156,52 @@ void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKE
 {
     struct endpoint at = peer->candidate.at;
 
-    if (peer->candidate.is_active && memcmp(peer->candidate.token, token, WIRE_TOKEN_LEN) == 0)
-        peer_use_endpoint(peer, &at, acts);
-    else
+    if (!peer->candidate.is_active || memcmp(peer->candidate.token, token, WIRE_TOKEN_LEN) != 0) {
         peer_path_answered(peer, token, input);
+        return;
+    }
+    peer->share_from_ns = 0; // it was no lie
+    peer_use_endpoint(peer, &at, acts);
+}
+
+static bool is_among(const struct addr *addr, const struct addr *addresses, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (addr_equal(addr, &addresses[i]))
+            return true;
+    return false;
+}
+
+// The first of the places known that was not known before has the next turn, now.
+static void try_new_address(struct peer *peer, const struct addr *before, size_t n_before, const struct peer_input *input)
+{
+    const struct addr *target;
+
+    for (unsigned i = peer->has_endpoint ? 1 : 0; (target = target_at(peer, i)); i++)
+        if (!is_among(target, before, n_before)) {
+            peer->next_target = i;
+            peer->retry_ns = input->now_ns;
+            return;
+        }
 }
 
 void peer_set_addresses(struct peer *peer, const struct addr *addresses, size_t n, const struct peer_input *input)
 {
-    bool had_none = peer->n_addresses == 0;
+    struct addr before[PEER_ADDRESSES_MAX];
+    size_t n_before = peer->n_addresses;
 
+    peer->is_resolving = false;
     if (n == 0) {
-        if (had_none && !peer->has_endpoint && !peer->is_up)
+        if (n_before == 0 && !peer->has_endpoint && !peer->is_up)
             peer->reason = PEER_REASON_UNRESOLVED;
         return; // an old address is better than none
     }
     if (n > PEER_ADDRESSES_MAX)
         n = PEER_ADDRESSES_MAX;
+    memcpy(before, peer->addresses, sizeof before);
     memcpy(peer->addresses, addresses, n * sizeof *addresses);
     peer->n_addresses = n;
-    if (had_none && !peer->pending.is_active)
-        peer->retry_ns = input->now_ns;
+    peer->resolve_wait_ns = PEER_RESOLVE_EVERY_NS;
+    if (!peer->is_up || peer->is_cut_off)
+        try_new_address(peer, before, n_before, input);
 }

@@ -125,13 +125,14 @@ void peer_initiate(struct peer *peer, const struct peer_input *input, struct pee
     struct initiation_msg msg;
     struct endpoint target;
 
-    if (!peer_choose_target(peer, peer->n_attempts, &target))
+    if (!peer_choose_target(peer, &target))
         return;
     if (!peer->is_greater && peer->next.is_used && age_ns(input->now_ns, peer->next.born_ns) > crossing_ns(peer))
         peer_drop_keypair(peer, &peer->next, acts); // the peer has given it up as well: see is_crossed()
     if (!peer->is_up && peer->n_attempts > 0 && peer->reason != PEER_REASON_CLOCK && peer->reason != PEER_REASON_GOODBYE)
         peer->reason = PEER_REASON_NO_ANSWER;
-    peer->retry_ns = input->now_ns + timers_retry_wait(&peer->config.timing, peer->n_attempts++, random_u32(input->random));
+    peer->retry_ns = input->now_ns + timers_retry_wait(&peer->config.timing, peer_n_rounds(peer), random_u32(input->random));
+    peer->n_attempts++;
     pending_begin(peer, input, &target);
     hello_of(peer, input, hello);
     random_fill(input->random, ephemeral, sizeof ephemeral);
@@ -320,7 +321,8 @@ static void make_current(struct peer *peer, struct keypair *keypair, const struc
     peer_forget_pending(peer);
     if (!peer->is_greater) // neither may one of ours that is nearly made overtake what the peer sends with already
         peer_drop_keypair(peer, &peer->arriving, acts);
-    peer->n_attempts = 0;
+    peer->n_attempts = peer->next_target = 0;
+    peer->is_cut_off = false;
     peer->retry_ns = input->now_ns;
     peer->resolve_asked_ns = input->now_ns;
     peer_set_up(peer, input, acts);

@@ -28,8 +28,11 @@ void peer_drop_keypair(struct peer *peer, struct keypair *keypair, struct peer_a
 
 // peer_endpoint.c
 void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struct peer_acts *acts);
-// Where attempt number `attempt` goes: the endpoint first, then the configured addresses in turn. False when nothing is known.
-bool peer_choose_target(const struct peer *peer, unsigned attempt, struct endpoint *target);
+// How often each place that is to be tried has had its turn.
+unsigned peer_n_rounds(const struct peer *peer);
+// Where the next initiation goes: to the endpoint while the peer is heard, else there first and then to the configured addresses in turn.
+// False when nothing is known.
+bool peer_choose_target(struct peer *peer, struct endpoint *target);
 void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 
 // peer_path.c

@@ -12,7 +12,7 @@
 #include "ethercord/wire.h"
 #include "sim.h"
 
-enum { DELAY_MS = 10 };
+enum { DELAY_MS = 10, FAR_MS = 100, FLOW_DATAGRAM_MAX = 1514 + 60 };
 
 static void start_flowing(struct sim *sim)
 {
@@ -52,7 +52,39 @@ static void test_move(void **state)
     sim_each_seed("test_move", 40, move);
 }
 
-// The same without a frame to send: the echo that probes silence does it.
+// A path of 100 ms each way. The end that moved loses nothing of what it sends; of what it is to receive it loses what was sent before the
+// other end heard of it, a round trip, but nothing more while it is asked whether it is there.
+static void move_far_away(struct sim *sim)
+{
+    int id = (int)(sim->seed & 1);
+    struct addr to = sim_addr(50, 5000);
+
+    sim_link(sim, (struct sim_link){.delay_ms = FAR_MS});
+    sim_start(sim);
+    sim_assert(sim, sim_run_until_up(sim, 5 * NS_PER_S));
+    sim_flow(sim, SIM_A, NS_PER_MS, 100, 400);
+    sim_flow(sim, SIM_B, NS_PER_MS, 100, 400);
+    sim_run(sim, NS_PER_S);
+    sim_move(sim, id, to, sim->seed & 2);
+    sim_run(sim, NS_PER_S);
+    sim_assert(sim, is_known_at(sim, id, &to));
+    sim_flow(sim, SIM_A, 0, 0, 0);
+    sim_flow(sim, SIM_B, 0, 0, 0);
+    sim_run(sim, NS_PER_S);
+    sim_assert(sim, sim_n_sent(sim, id) == sim_n_received(sim, id));
+    size_t lost = sim_n_sent(sim, 1 - id) - sim_n_received(sim, 1 - id);
+    sim_assert(sim, lost > FAR_MS && lost <= 2 * FAR_MS + 10);
+    sim_assert(sim, sim_counted(sim, 1 - id, COUNT_TX_COPIES) > FAR_MS);
+    sim_heal(sim);
+}
+
+static void test_move_far_away(void **state)
+{
+    (void)state;
+    sim_each_seed("test_move_far_away", 20, move_far_away);
+}
+
+// Without a frame to send: the echo that probes silence does it.
 static void move_while_idle(struct sim *sim)
 {
     int id = (int)(sim->seed & 1);
@@ -130,7 +162,8 @@ static void forward(struct sim *sim)
     sim_run(sim, 10 * NS_PER_S);
     sim_assert(sim, attack.n_bytes > 10000 && sim->n_stray > 0);
     sim_assert(sim, sim->stray_bytes <= 3 * attack.n_bytes);
-    sim_assert(sim, sim->stray_bytes <= 60 * 60); // nothing but probes, five a second
+    // Probes, five a second, and in the first of every ten seconds copies of what B sends.
+    sim_assert(sim, sim->stray_bytes <= 60 * 60 + (2 * NS_PER_S / (5 * NS_PER_MS) + 10) * FLOW_DATAGRAM_MAX);
     sim_assert(sim, is_known_at(sim, SIM_A, &sim->nodes[SIM_A].seen));
     sim_assert(sim, sim_n_sent(sim, SIM_B) - sim_n_received(sim, SIM_B) <= lost + 5); // B's frames went on to A
     sim_heal(sim);
@@ -191,8 +224,13 @@ static void test_forward_from_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_move),    cmocka_unit_test(test_move_while_idle), cmocka_unit_test(test_move_often),
-        cmocka_unit_test(test_forward), cmocka_unit_test(test_forward_once),    cmocka_unit_test(test_forward_from_the_start),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test(test_move_far_away),
+        cmocka_unit_test(test_move_while_idle),
+        cmocka_unit_test(test_move_often),
+        cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_forward_once),
+        cmocka_unit_test(test_forward_from_the_start),
     };
 
     sim_begin();

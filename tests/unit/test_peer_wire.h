@@ -160,6 +160,7 @@ static inline void carry_out(struct end *end, const struct peer_act *act)
     case PEER_ACT_SET_ENDPOINT:
         assert_true(end->peer.has_endpoint && endpoint_equal(&end->peer.endpoint, &act->u.endpoint));
         break;
+    case PEER_ACT_SHARE:
     case PEER_ACT_SET_PATH_MTU:
     case PEER_ACT_PATH_FOUND:
     case PEER_ACT_BLACK_HOLE:
