@@ -46,6 +46,8 @@ struct cidr {
     uint8_t ip[IPV6_LEN]; // IPv4 takes the first 4 bytes
 };
 
+// Whether it can be that of one host: not unspecified, multicast, broadcast or reserved.
+bool addr_is_unicast(const struct addr *addr);
 bool addr_equal(const struct addr *a, const struct addr *b);
 // The same, whatever the ports are.
 bool addr_equal_ip(const struct addr *a, const struct addr *b);

@@ -171,6 +171,7 @@ struct peer {
     uint8_t held_response[WIRE_RESPONSE_LEN]; // for `arriving` as responder
     struct peer_pending pending;
     unsigned n_attempts;  // initiations since the last success
+    struct addr tried;    // where the last one went
     unsigned next_target; // which of the places known has its turn
     bool is_cut_off;      // our own kernel has no way to the endpoint: the other places are tried, though there is a session
     uint64_t retry_ns;
@@ -181,9 +182,10 @@ struct peer {
 
     struct addr addresses[PEER_ADDRESSES_MAX];
     size_t n_addresses;
-    bool is_resolving; // asked, and not answered yet
-    uint64_t resolve_asked_ns;
-    uint64_t resolve_wait_ns; // until it is asked again
+    bool is_resolving;         // asked, and not answered yet
+    uint64_t lookup_ns;        // when it was really asked last; 0 = never
+    uint64_t resolve_asked_ns; // from then on it is not asked again for …
+    uint64_t resolve_wait_ns;  // … so long
     bool has_endpoint;
     struct endpoint endpoint;
     struct peer_candidate candidate;
@@ -246,6 +248,8 @@ void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_i
 void peer_unreachable(struct peer *peer, const struct peer_input *input);
 // How many places are known where the peer may be: the endpoint, and the configured addresses but that.
 size_t peer_n_targets(const struct peer *peer);
+// One of them; NULL past the last.
+const struct addr *peer_target(const struct peer *peer, size_t wanted);
 // Our kernel refused a packet of that size, to the endpoint.
 void peer_path_refused(struct peer *peer, uint32_t size, const struct peer_input *input);
 // Somebody on the way to `remote`, or our kernel, says that packets of `size` bytes would pass.

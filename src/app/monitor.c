@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * monitor: see monitor.h. One libuv loop; a name is looked up in libuv's thread pool, so that a dead resolver holds nothing up.
+ * monitor: see monitor.h. One libuv loop; names are looked up beside it (lookup.h).
  */
 #include "monitor.h"
 
@@ -16,6 +16,7 @@
 #include "ethercord/log.h"
 #include "ipc.h"
 #include "loops.h"
+#include "lookup.h"
 #include "options.h"
 
 void stop_signals(int how)
@@ -44,49 +45,21 @@ struct monitor {
     uv_poll_t ipc;
     uv_signal_t signals[4];
     uv_timer_t timer, turn;
-    uv_getaddrinfo_t lookup;
+    struct lookup lookup;
     struct ipc_guard guard;
-    bool is_looking_up;
     bool is_stopping;
     bool has_ended;
     int exit_code;
 };
 
-/* ---- names ---- */
-
-static void answer_lookup(struct monitor *monitor, const struct addrinfo *list)
+static void on_addresses(void *ctx, const struct lookup_answer *answer)
 {
-    struct ipc_message message = {.kind = IPC_ADDRESSES};
+    struct monitor *monitor = ctx;
+    struct ipc_message message = {.kind = IPC_ADDRESSES, .n_addresses = (uint32_t)answer->n};
 
-    for (; list && message.n_addresses < PEER_ADDRESSES_MAX; list = list->ai_next)
-        if (addr_from_sockaddr(&message.addresses[message.n_addresses], list->ai_addr, list->ai_addrlen))
-            message.n_addresses++;
+    memcpy(message.addresses, answer->addresses, sizeof message.addresses);
     if (!monitor->has_ended)
         ipc_send(monitor->ipc_fd, &message); // a worker that does not read asks again
-}
-
-static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *list)
-{
-    struct monitor *monitor = lookup->data;
-
-    monitor->is_looking_up = false;
-    if (status < 0 && status != UV_ECANCELED)
-        log_warning("can't resolve Endpoint '%s': %s; trying again", monitor->config->peer.endpoint_host, uv_strerror(status));
-    answer_lookup(monitor, status < 0 ? NULL : list);
-    uv_freeaddrinfo(list);
-}
-
-static void look_up(struct monitor *monitor)
-{
-    const struct peer_settings *peer = &monitor->config->peer;
-    struct addrinfo hints = {.ai_family = monitor->config->udp.family, .ai_socktype = SOCK_DGRAM};
-    char port[8];
-
-    if (!peer->has_endpoint || monitor->is_looking_up) // one at a time, whatever the worker asks
-        return;
-    snprintf(port, sizeof port, "%u", peer->endpoint_port);
-    monitor->lookup.data = monitor;
-    monitor->is_looking_up = uv_getaddrinfo(&monitor->uv, &monitor->lookup, on_lookup, peer->endpoint_host, port, &hints) == 0;
 }
 
 /* ---- the worker ---- */
@@ -172,7 +145,7 @@ static int take_message(struct monitor *monitor, const struct ipc_message *messa
     if (verdict == IPC_TOO_OFTEN)
         return 1;
     if (message->kind == IPC_RESOLVE)
-        look_up(monitor);
+        lookup_start(&monitor->lookup, &monitor->uv);
     else if (message->kind == IPC_READY)
         log_info("running as instance '%s' on %s", monitor->config->name, monitor->config->tap.name);
     return 1;
@@ -258,9 +231,14 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
         waitpid(worker, NULL, 0);
         return CODE_FAILED;
     }
-    *monitor = (struct monitor){.config = config, .worker = worker, .ipc_fd = ipc_fd, .page = page, .exit_code = CODE_FAILED};
+    *monitor = (struct monitor){.config = config,
+                                .worker = worker,
+                                .ipc_fd = ipc_fd,
+                                .page = page,
+                                .lookup = {.config = config, .answered = on_addresses, .ctx = monitor},
+                                .exit_code = CODE_FAILED};
     int exit_code = watch(monitor);
-    if (!monitor->is_looking_up) // else a thread of libuv still writes to it, until the process ends
+    if (!monitor->lookup.is_running) // else a thread of libuv still writes to it, until the process ends
         free(monitor);
     return exit_code;
 }

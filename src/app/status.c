@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "ethercord/clock.h"
+#include "places.h"
 
 static double seconds(uint64_t ns)
 {
@@ -91,16 +92,16 @@ const char *status_reason(const struct peer *peer, uint64_t now_ns, char *text, 
 
     switch (peer->reason) {
     case PEER_REASON_STARTING:
-        snprintf(text, cap, "starting");
+        snprintf(text, cap, peer->is_resolving ? "starting: the name in Endpoint is being looked up" : "starting");
         break;
     case PEER_REASON_NO_ENDPOINT:
         snprintf(text, cap, "waiting for the peer to call: no Endpoint is configured here");
         break;
     case PEER_REASON_UNRESOLVED:
-        snprintf(text, cap, "the name in Endpoint has no address; trying again");
+        snprintf(text, cap, "the name in Endpoint has no address (see the log); trying again");
         break;
     case PEER_REASON_NO_ANSWER:
-        snprintf(text, cap, "no answer to %u initiations, the last to %s", peer->n_attempts, addr_format(&peer->pending.to.remote, to));
+        snprintf(text, cap, "no answer to %u initiations, the last to %s", peer->n_attempts, addr_format(&peer->tried, to));
         break;
     case PEER_REASON_SILENT:
         snprintf(text, cap, "nothing heard from the peer any more");
@@ -131,7 +132,7 @@ static void set_traffic(json_t *object, const struct counters *counters)
         json_object_set_new(object, traffic_name(shown[i]), json_integer((json_int_t)counters->traffic[shown[i]]));
 }
 
-static json_t *peer_object(const struct peer *peer, const struct counters *counters, uint64_t now_ns)
+static json_t *peer_object(const struct peer *peer, const struct status_facts *facts, const struct counters *counters, uint64_t now_ns)
 {
     static const char *const states[PEER_STATE_COUNT] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
     char endpoint[ADDR_TEXT_CAP], reason[200], key[KEY_TEXT_CAP];
@@ -146,8 +147,10 @@ static json_t *peer_object(const struct peer *peer, const struct counters *count
         "path_mtu", (int)peer->pmtu.size, "path_mtu_state", pmtu_state_name(peer->pmtu.state), "far_tap_mtu",
         peer->current.is_used ? json_integer(peer->current.far_tap_mtu) : json_null(), "clock_behind_s",
         peer->clock_behind_ns ? json_real(seconds(peer->clock_behind_ns)) : json_null());
-    if (object)
+    if (object) {
+        places_set_status(object, peer, &facts->config->peer, now_ns);
         set_traffic(object, counters);
+    }
     return object;
 }
 
@@ -222,7 +225,7 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
     queues_count(facts->queues, node->tx.udp, &counters);
     key_encode(key, facts->config->public_key);
     if (peer)
-        json_array_append_new(peers, peer_object(peer, &counters, now_ns));
+        json_array_append_new(peers, peer_object(peer, facts, &counters, now_ns));
     return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
                      facts->config->name, "version", ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s",
                      seconds(age_ns(now_ns, facts->started_ns)), "public_key", key, "listen_port", (int)facts->listen_port, "tap",

@@ -277,6 +277,25 @@ static void print_mismatch(const json_t *tap, const json_t *peer, FILE *out)
     fprintf(out, "the TAP's MTU is %.0f here and %.0f there: larger packets than %.0f can't cross\n", near, far, near < far ? near : far);
 }
 
+// What is to be known while the peer is not there, or where there is a choice.
+static void print_places(const json_t *peer, FILE *out)
+{
+    const json_t *addresses = json_object_get(peer, "addresses");
+    bool is_up = strcmp(text_of(peer, "state"), "up") == 0;
+    double age;
+    if (*text_of(peer, "endpoint_name") == '\0' || (is_up && json_array_size(addresses) < 2))
+        return;
+    put_label(out, "    ", "name");
+    put_text(out, text_of(peer, "endpoint_name"));
+    fputs(json_array_size(addresses) > 0 ? " is " : " has no address", out);
+    print_list(addresses, out);
+    if (strcmp(text_of(peer, "lookup"), "asking") == 0 && get_number(peer, "lookup_age_s", &age))
+        fprintf(out, "; the resolver is being asked, for %.0f s", age);
+    if (!is_up)
+        put_more(out, "; tried last: ", text_of(peer, "tried"));
+    fputc('\n', out);
+}
+
 static void print_peer(const json_t *tap, const json_t *peer, FILE *out)
 {
     char text[NUMBER_TEXT_CAP];
@@ -295,6 +314,7 @@ static void print_peer(const json_t *tap, const json_t *peer, FILE *out)
     put_label(out, "    ", "endpoint");
     put_text(out, *endpoint ? endpoint : "not known yet");
     fputc('\n', out);
+    print_places(peer, out);
     print_session(peer, out);
     print_mismatch(tap, peer, out);
     print_traffic(peer, "sent", "tx_frames", "tx_bytes", out);

@@ -22,6 +22,7 @@
 #include "loops.h"
 #include "monitor.h"
 #include "options.h"
+#include "places.h"
 #include "ports.h"
 #include "status.h"
 
@@ -40,6 +41,7 @@ struct worker {
     struct status_facts facts;
     struct queues queues;
     struct ports ports;
+    struct places places;
     bool is_stopping;
     bool has_failed;
     struct log_limit conflict_limit, path_limit;
@@ -234,6 +236,8 @@ static void main_turn(struct worker *worker)
     uint64_t deadline_ns = node_run_main(&worker->node, now_ns, now_wall_ns());
 
     note_far_mtu(worker);
+    if (worker->config->peer.is_present && !worker->is_stopping)
+        places_note(&worker->places, node_peer(&worker->node), &worker->config->peer, now_ns);
     if (atomic_load(&worker->tx.is_tap_gone)) {
         stop_without_tap(worker);
         return;

@@ -57,6 +57,15 @@ static bool parse_prefix_len(const char *text, unsigned max, uint8_t *prefix_len
     return value <= max;
 }
 
+bool addr_is_unicast(const struct addr *addr)
+{
+    static const uint8_t unspecified[IPV6_LEN];
+
+    if (addr->family == AF_INET)
+        return addr->ip[0] != 0 && addr->ip[0] < 224; // 0.0.0.0/8 is this host; 224.0.0.0/4 multicast; 240.0.0.0/4 reserved
+    return addr->family == AF_INET6 && addr->ip[0] != 0xff && memcmp(addr->ip, unspecified, IPV6_LEN) != 0;
+}
+
 bool addr_equal_ip(const struct addr *a, const struct addr *b)
 {
     return a->family == b->family && a->scope == b->scope && memcmp(a->ip, b->ip, IPV6_LEN) == 0;

@@ -270,7 +270,7 @@ static void accept_endpoint(struct rx *rx, struct recv_session *session, const s
         return;
     if (rx->has_endpoint && endpoint_matches(&rx->endpoint, from)) {
         if (rx->has_moved) // and is back
-            rx->has_moved = !hint(rx, &(struct report){.kind = REPORT_MOVED, .endpoint = *from}, NULL, 0);
+            rx->has_moved = !rx_hint(rx, &(struct report){.kind = REPORT_MOVED, .endpoint = *from}, NULL, 0);
         return;
     }
     if (!endpoint_equal(&rx->moved_to, from)) {

@@ -148,7 +148,7 @@ static void resolve_if_stale(struct peer *peer, const struct peer_input *input, 
     peer->resolve_wait_ns = peer->n_addresses > 0 ? PEER_RESOLVE_EVERY_NS : has_failed ? 2 * peer->resolve_wait_ns : RESOLVE_FIRST_NS;
     if (peer->resolve_wait_ns > PEER_RESOLVE_EVERY_NS)
         peer->resolve_wait_ns = PEER_RESOLVE_EVERY_NS;
-    peer->resolve_asked_ns = input->now_ns;
+    peer->resolve_asked_ns = peer->lookup_ns = input->now_ns;
     peer->is_resolving = true;
     peer_act_add(acts, PEER_ACT_RESOLVE);
 }

@@ -44,8 +44,7 @@ void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struc
     peer_act_add(acts, PEER_ACT_SET_ENDPOINT)->u.endpoint = *endpoint;
 }
 
-// The places where the peer may be: the endpoint first, then the addresses but that one. NULL past the last.
-static const struct addr *target_at(const struct peer *peer, size_t wanted)
+const struct addr *peer_target(const struct peer *peer, size_t wanted)
 {
     if (peer->has_endpoint && wanted-- == 0)
         return &peer->endpoint.remote;
@@ -59,7 +58,7 @@ size_t peer_n_targets(const struct peer *peer)
 {
     size_t n = 0;
 
-    while (target_at(peer, n))
+    while (peer_target(peer, n))
         n++;
     return n;
 }
@@ -85,7 +84,8 @@ bool peer_choose_target(struct peer *peer, struct endpoint *target)
     if (pick == 0 && peer->has_endpoint && peer->n_attempts == 0)
         *target = peer->endpoint;
     else // without its source: perhaps it is our own address that is no good any more, and the kernel knows a better one
-        *target = (struct endpoint){.remote = *target_at(peer, pick)};
+        *target = (struct endpoint){.remote = *peer_target(peer, pick)};
+    peer->tried = target->remote;
     return true;
 }
 
@@ -177,7 +177,7 @@ static void try_new_address(struct peer *peer, const struct addr *before, size_t
 {
     const struct addr *target;
 
-    for (unsigned i = peer->has_endpoint ? 1 : 0; (target = target_at(peer, i)); i++)
+    for (unsigned i = peer->has_endpoint ? 1 : 0; (target = peer_target(peer, i)); i++)
         if (!is_among(target, before, n_before)) {
             peer->next_target = i;
             peer->retry_ns = input->now_ns;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * places: see places.h.
+ */
+#include "places.h"
+
+#include <stdio.h>
+
+#include "ethercord/clock.h"
+
+enum { LIST_CAP = (PEER_ADDRESSES_MAX + 1) * ADDR_TEXT_CAP };
+
+static const char *format_targets(const struct peer *peer, char text[static LIST_CAP])
+{
+    char one[ADDR_TEXT_CAP];
+    const struct addr *target;
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; (target = peer_target(peer, i)); i++)
+        len += (size_t)snprintf(text + len, LIST_CAP - len, "%s%s", i ? ", " : "", addr_format(target, one));
+    return text;
+}
+
+static void note_move(struct places *places, const struct peer *peer, uint64_t now_ns)
+{
+    char from[ADDR_TEXT_CAP], to[ADDR_TEXT_CAP];
+
+    if (!peer->is_up || !peer->has_endpoint || addr_equal(&places->at, &peer->endpoint.remote))
+        return;
+    if (places->was_up && places->at.family != AF_UNSPEC) // else its coming up says where it is
+        log_limited(&places->moved_limit, now_ns, LOG_LEVEL_INFO, "peer %s has moved from %s to %s", peer->config.name,
+                    addr_format(&places->at, from), addr_format(&peer->endpoint.remote, to));
+    places->at = peer->endpoint.remote;
+}
+
+// Once per outage, when each place has been tried.
+static void note_silence(struct places *places, const struct peer *peer, const struct peer_settings *settings)
+{
+    char list[LIST_CAP];
+    size_t n = peer_n_targets(peer);
+
+    if (peer->is_up)
+        places->is_silence_said = false;
+    if (peer->is_up || places->is_silence_said || n == 0 || peer->n_attempts <= n)
+        return;
+    places->is_silence_said = true;
+    log_warning("no answer from peer %s at %s %s; trying on%s%s%s; is it running, and is UDP let through to it and back?",
+                peer->config.name, n > 1 ? "any of" : "", format_targets(peer, list), settings->has_endpoint ? ", and looking '" : "",
+                settings->endpoint_host, settings->has_endpoint ? "' up again every 15 s" : "");
+}
+
+void places_note(struct places *places, const struct peer *peer, const struct peer_settings *settings, uint64_t now_ns)
+{
+    note_move(places, peer, now_ns);
+    note_silence(places, peer, settings);
+    places->was_up = peer->is_up;
+}
+
+static const char *lookup_state(const struct peer *peer)
+{
+    if (peer->is_resolving)
+        return "asking";
+    return peer->n_addresses > 0 ? "found" : "failed";
+}
+
+void places_set_status(json_t *object, const struct peer *peer, const struct peer_settings *settings, uint64_t now_ns)
+{
+    char text[ADDR_TEXT_CAP];
+    json_t *addresses = json_array();
+    bool was_asked = peer->resolve_asked_ns != 0 && settings->has_endpoint;
+
+    for (size_t i = 0; i < peer->n_addresses; i++)
+        json_array_append_new(addresses, json_string(addr_format(&peer->addresses[i], text)));
+    json_object_set_new(object, "endpoint_name", settings->has_endpoint ? json_string(settings->endpoint_host) : json_null());
+    json_object_set_new(object, "addresses", addresses);
+    json_object_set_new(object, "tried", peer->tried.family == AF_UNSPEC ? json_null() : json_string(addr_format(&peer->tried, text)));
+    json_object_set_new(object, "lookup", was_asked ? json_string(lookup_state(peer)) : json_null());
+    json_object_set_new(object, "lookup_age_s",
+                        was_asked ? json_real((double)age_ns(now_ns, peer->lookup_ns) / (double)NS_PER_S) : json_null());
+}
