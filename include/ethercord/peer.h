@@ -153,6 +153,7 @@ struct peer_pending { // an initiation that waits for its response
 
 struct peer_candidate { // an endpoint that has not answered a probe yet
     bool is_active;
+    bool is_sharing; // tx sends copies there
     struct endpoint at;
     uint8_t token[WIRE_TOKEN_LEN];
     uint64_t probed_ns;

@@ -176,6 +176,7 @@ uint64_t peer_tick(struct peer *peer, const struct peer_input *input, struct pee
     if (result.due & TIMERS_INITIATE)
         peer_initiate(peer, input, acts);
     peer_probe_candidate(peer, input, acts);
+    peer_end_sharing_in_time(peer, input, acts);
     uint64_t path_deadline_ns = peer_path_tick(peer, input, acts);
 
     view = view_of(peer, input);

@@ -22,10 +22,16 @@ enum {
 #define SHARE_NS NS_PER_S
 #define SHARE_AGAIN_NS (10 * NS_PER_S)
 
+static void end_sharing(struct peer *peer, struct peer_acts *acts)
+{
+    if (peer->candidate.is_sharing)
+        peer_act_add(acts, PEER_ACT_SHARE)->u.share = (struct peer_share){.n_bytes = 0};
+    peer->candidate.is_sharing = false;
+}
+
 static void end_candidate(struct peer *peer, struct peer_acts *acts)
 {
-    if (peer->candidate.is_active)
-        peer_act_add(acts, PEER_ACT_SHARE)->u.share = (struct peer_share){.n_bytes = 0};
+    end_sharing(peer, acts);
     peer->candidate.is_active = false;
 }
 
@@ -130,7 +136,14 @@ static void share_with_candidate(struct peer *peer, const struct peer_input *inp
     if (age_ns(input->now_ns, peer->share_from_ns) >= SHARE_NS)
         return;
     candidate->bytes_sent += allowed - taken;
+    candidate->is_sharing = true;
     peer_act_add(acts, PEER_ACT_SHARE)->u.share = (struct peer_share){.to = candidate->at, .n_bytes = allowed - taken};
+}
+
+void peer_end_sharing_in_time(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    if (age_ns(input->now_ns, peer->share_from_ns) >= SHARE_NS)
+        end_sharing(peer, acts);
 }
 
 void peer_moved(struct peer *peer, const struct endpoint *from, uint64_t bytes, const struct peer_input *input, struct peer_acts *acts)

@@ -324,7 +324,6 @@ static void make_current(struct peer *peer, struct keypair *keypair, const struc
     peer->n_attempts = peer->next_target = 0;
     peer->is_cut_off = false;
     peer->retry_ns = input->now_ns;
-    peer->resolve_asked_ns = input->now_ns;
     peer_set_up(peer, input, acts);
 }
 

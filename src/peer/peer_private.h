@@ -33,6 +33,8 @@ unsigned peer_n_rounds(const struct peer *peer);
 // Where the next initiation goes: to the endpoint while the peer is heard, else there first and then to the configured addresses in turn.
 // False when nothing is known.
 bool peer_choose_target(struct peer *peer, struct endpoint *target);
+// Copies for a candidate have their time.
+void peer_end_sharing_in_time(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 
 // peer_path.c

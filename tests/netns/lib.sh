@@ -125,23 +125,34 @@ site_up() {
     fi
 }
 
-# router_up: nsR, with a0 towards A and b0 towards B, forwards between the two.
-router_up() {
+# router_join: the two ends and nsR know each other by addresses of UNDERLAY's version. With the other version in UNDERLAY for a moment
+# there are both: UNDERLAY=6 router_join.
+router_join() {
     local site device address gateway=192.0.2.254 len=32 own
     [[ $UNDERLAY == 4 ]] || gateway=2001:db8::fe len=128
-    in_ns nsR sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
     for site in A B; do
         device=${site,,}0 address=$(underlay_address "$site") own=$(underlay_address "$(other "$site")")
-        ip link add wan0 netns "$(ns "ns$site")" type veth peer name "$device" netns "$(ns nsR)"
         [[ $UNDERLAY == 4 ]] || enable_ipv6 nsR "$device"
-        in_ns nsR ip link set "$device" up
         in_ns nsR ip address add "$gateway/$len" dev "$device"
-        in_ns "ns$site" ip link set wan0 up
         [[ $UNDERLAY == 4 ]] || enable_ipv6 "ns$site" wan0
         in_ns "ns$site" ip address add "$address/$len" dev wan0
         in_ns "ns$site" ip route add "$gateway/$len" dev wan0
         in_ns "ns$site" ip route add "$own/$len" via "$gateway"
+        in_ns nsR ip route replace "$address/$len" dev "$device"
     done
+}
+
+# router_up: nsR, with a0 towards A and b0 towards B, forwards between the two.
+router_up() {
+    local site device
+    in_ns nsR sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+    for site in A B; do
+        device=${site,,}0
+        ip link add wan0 netns "$(ns "ns$site")" type veth peer name "$device" netns "$(ns nsR)"
+        in_ns nsR ip link set "$device" up
+        in_ns "ns$site" ip link set wan0 up
+    done
+    router_join
     path_mtu 1500
 }
 
@@ -155,6 +166,32 @@ path_mtu() {
     fi
     in_ns nsR ip route replace "$(underlay_address A)/$len" dev a0 mtu "$mtu"
     in_ns nsR ip route replace "$(underlay_address B)/$len" dev b0 mtu "$mtu"
+}
+
+# nat_with FIRST-PORT: from now on nsR is a NAT to B, which takes one of a thousand ports for a flow, and has forgotten all flows. IPv4.
+nat_with() {
+    in_ns nsR nft -f - <<RULES
+table ip nat_to_b
+delete table ip nat_to_b
+table ip nat_to_b {
+    chain postrouting {
+        type nat hook postrouting priority srcnat
+        ip saddr 192.0.2.2 oifname a0 meta l4proto udp snat to 192.0.2.254:$1-$(($1 + 999)) random
+    }
+}
+RULES
+    nat_forget
+}
+
+nat_forget() { tool forget "$(ns nsR)"; }
+
+# site_file A|B NAME LINE…: a file that the site's node finds in its /etc.
+site_file() {
+    local dir file=$2
+    dir=/etc/netns/$(ns "ns$1")
+    shift 2
+    mkdir -p "$dir"
+    printf '%s\n' "$@" >"$dir/$file"
 }
 
 # underlay_mode offload|wire|bare: how the underlay handles trains of datagrams. offload: veth as it comes, like a card that cuts and joins
@@ -215,6 +252,7 @@ net_down() {
             # shellcheck disable=SC2046
             kill -KILL $(ip netns pids "$NS_PREFIX$name")
             ip netns delete "$NS_PREFIX$name"
+            rm -rf "/etc/netns/$NS_PREFIX$name" # files that are to be found in its /etc
         done
         wait
     } 2>/dev/null

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * peer, the life of a session: rekeys without the loss of a frame, goodbye, age and silence, and where the peer is: candidates for its
- * endpoint with their probes, and the order in which addresses are tried.
+ * peer, the life of a session: rekeys without the loss of a frame, goodbye, age and silence. Where the peer is: test_peer_places.c.
  */
 #include "test_peer_wire.h"
 
@@ -122,15 +121,6 @@ static void test_restarted(void **state)
 }
 
 /* ---- ends ---- */
-
-static void goodbye(struct end *end, uint32_t local_index)
-{
-    struct peer_acts acts = {0};
-    struct peer_input input = input_of(end);
-
-    peer_goodbye_received(&end->peer, local_index, &input, &acts);
-    execute(end, &acts);
-}
 
 static void test_goodbye(void **state)
 {
@@ -321,226 +311,7 @@ static void test_echo_answers(void **state)
     assert_true(a->peer.rtt_ns == 30 * MS);
 }
 
-/* ---- where the peer is ---- */
-
-static void moved(struct end *end, const struct endpoint *from, uint64_t bytes)
-{
-    struct peer_acts acts = {0};
-    struct peer_input input = input_of(end);
-
-    peer_moved(&end->peer, from, bytes, &input, &acts);
-    execute(end, &acts);
-}
-
-static void probe_answered(struct end *end, const uint8_t token[static WIRE_TOKEN_LEN])
-{
-    struct peer_acts acts = {0};
-    struct peer_input input = input_of(end);
-
-    peer_probe_answered(&end->peer, token, &input, &acts);
-    execute(end, &acts);
-}
-
-static void check_is_probe(const struct end *end, const struct endpoint *to)
-{
-    assert_int_equal(end->control.type, RECORD_PROBE);
-    assert_false(end->control.is_keepalive);
-    assert_true(end->control.has_to && endpoint_equal(&end->control.to, to));
-}
-
-// Whatever comes from there, and whenever: never more than three times that goes there.
-static void test_amplification(void **state)
-{
-    static const uint64_t reports[] = {1, 15, 0, 1, 32, 0, 0, 17, 33, 1, 0, 100, 0, 0, 0, 0, 0, 0, 1500, 0, 0, 0};
-    struct wire *wire = *state;
-    struct end *b = &wire->b;
-    struct endpoint there = endpoint_at(66, 666);
-    uint64_t received = 0;
-
-    handshake(&wire->a);
-    unsigned n_before = b->n_acts[PEER_ACT_SEND_CONTROL];
-    for (size_t i = 0; i < sizeof reports / sizeof *reports; i++) {
-        unsigned n_probes = b->n_acts[PEER_ACT_SEND_CONTROL];
-        received += reports[i];
-        if (reports[i])
-            moved(b, &there, reports[i]);
-        else
-            tick(b);
-        bool is_probed = b->n_acts[PEER_ACT_SEND_CONTROL] != n_probes;
-        if (is_probed)
-            check_is_probe(b, &there);
-        assert_int_equal(is_probed, (n_probes - n_before + 1) * PROBE_LEN <= 3 * received);
-        assert_true((b->n_acts[PEER_ACT_SEND_CONTROL] - n_before) * (uint64_t)PROBE_LEN <= 3 * received);
-        advance(wire, b->config.timing.probe_every_ns);
-    }
-    assert_int_equal(b->n_acts[PEER_ACT_SET_ENDPOINT], 1);
-    assert_true(endpoint_equal(&b->peer.endpoint, &wire->a.at));
-}
-
-static void test_probe_interval(void **state)
-{
-    struct wire *wire = *state;
-    struct end *b = &wire->b;
-    struct endpoint there = endpoint_at(66, 666);
-
-    handshake(&wire->a);
-    unsigned n_probes = b->n_acts[PEER_ACT_SEND_CONTROL];
-    moved(b, &there, 1500);
-    assert_int_equal(b->n_acts[PEER_ACT_SEND_CONTROL], n_probes + 1);
-    moved(b, &there, 1500);
-    advance(wire, b->config.timing.probe_every_ns - 1);
-    moved(b, &there, 1500);
-    tick(b);
-    assert_int_equal(b->n_acts[PEER_ACT_SEND_CONTROL], n_probes + 1);
-    advance(wire, 1);
-    tick(b);
-    assert_int_equal(b->n_acts[PEER_ACT_SEND_CONTROL], n_probes + 2);
-}
-
-static void test_probe_tokens(void **state)
-{
-    struct wire *wire = *state;
-    struct end *b = &wire->b;
-    struct endpoint there = endpoint_at(66, 666), farther = endpoint_at(66, 667);
-    uint8_t token[WIRE_TOKEN_LEN], token_farther[WIRE_TOKEN_LEN], wrong[WIRE_TOKEN_LEN];
-
-    handshake(&wire->a);
-    moved(b, &there, 1500);
-    memcpy(token, b->control.body, sizeof token);
-    remember(b);
-    for (size_t bit = 0; bit < 8 * sizeof token; bit++) {
-        memcpy(wrong, token, sizeof token);
-        wrong[bit / 8] ^= (uint8_t)(1U << bit % 8);
-        probe_answered(b, wrong);
-    }
-    probe_answered(b, (uint8_t[WIRE_TOKEN_LEN]){0});
-    check_unchanged(b);
-
-    moved(b, &farther, 1500); // each place has a token of its own
-    memcpy(token_farther, b->control.body, sizeof token_farther);
-    check_is_probe(b, &farther);
-    assert_memory_not_equal(token, token_farther, sizeof token);
-    probe_answered(b, token);
-    assert_true(endpoint_equal(&b->peer.endpoint, &wire->a.at));
-    probe_answered(b, token_farther);
-    assert_true(endpoint_equal(&b->peer.endpoint, &farther));
-    assert_int_equal(b->n_acts[PEER_ACT_SET_ENDPOINT], 2);
-    probe_answered(b, token_farther); // over
-    assert_int_equal(b->n_acts[PEER_ACT_SET_ENDPOINT], 2);
-    unsigned n_probes = b->n_acts[PEER_ACT_SEND_CONTROL];
-    advance(wire, b->config.timing.probe_every_ns);
-    tick(b);
-    assert_int_equal(b->n_acts[PEER_ACT_SEND_CONTROL], n_probes);
-}
-
-static void test_back_where_it_was(void **state)
-{
-    struct wire *wire = *state;
-    struct end *b = &wire->b;
-    struct endpoint there = endpoint_at(66, 666);
-    uint8_t token[WIRE_TOKEN_LEN];
-
-    handshake(&wire->a);
-    moved(b, &there, 1500);
-    memcpy(token, b->control.body, sizeof token);
-    unsigned n_probes = b->n_acts[PEER_ACT_SEND_CONTROL];
-    moved(b, &wire->a.at, 1500);
-    advance(wire, b->config.timing.probe_every_ns);
-    tick(b);
-    probe_answered(b, token);
-    assert_int_equal(b->n_acts[PEER_ACT_SEND_CONTROL], n_probes);
-    assert_true(endpoint_equal(&b->peer.endpoint, &wire->a.at));
-}
-
-// Before any answer, without an endpoint: a zero token must not match the candidate that there is not.
-static void test_answer_to_nothing(void **state)
-{
-    struct wire *wire = *state;
-    struct end *b = &wire->b;
-
-    remember(b);
-    probe_answered(b, (uint8_t[WIRE_TOKEN_LEN]){0});
-    check_unchanged(b);
-    handshake(&wire->a);
-    remember(b);
-    probe_answered(b, (uint8_t[WIRE_TOKEN_LEN]){0});
-    check_unchanged(b);
-}
-
-// Message 2 went to where message 1 came from; the first data message comes from elsewhere. That one has shown nothing yet.
-static void test_confirmed_from_elsewhere(void **state)
-{
-    struct wire *wire = *state;
-    struct end *a = &wire->a, *b = &wire->b;
-    struct endpoint there = endpoint_at(66, 666);
-
-    tick(a);
-    pass(a);
-    assert_true(endpoint_equal(&b->outbox[0].to, &a->at));
-    pass(b);
-    b->control = (struct peer_control){0};
-    struct peer_acts acts = {0};
-    struct peer_input input = input_of(b);
-    assert_true(b->peer.next.is_used);
-    peer_confirmed(&b->peer, b->peer.next.local_index, &there, &input, &acts);
-    bool is_probed = false;
-    for (size_t i = 0; i < acts.n; i++) {
-        assert_int_not_equal(acts.at[i].kind, PEER_ACT_SET_ENDPOINT);
-        if (acts.at[i].kind == PEER_ACT_SEND_CONTROL && acts.at[i].u.control.type == RECORD_PROBE) {
-            is_probed = true;
-            b->control = acts.at[i].u.control;
-        }
-    }
-    assert_true(is_probed);
-    check_is_probe(b, &there);
-    uint8_t token[WIRE_TOKEN_LEN];
-    memcpy(token, b->control.body, sizeof token);
-    execute(b, &acts);
-    assert_int_equal(peer_state(&b->peer), PEER_UP); // the keypair is good all the same
-    assert_false(b->peer.has_endpoint);
-    probe_answered(b, token);
-    assert_true(b->peer.has_endpoint && endpoint_equal(&b->peer.endpoint, &there));
-    assert_int_equal(b->n_acts[PEER_ACT_SET_ENDPOINT], 1);
-}
-
-static uint8_t next_target(struct end *end)
-{
-    end->wire->now_ns += 6 * S; // longer than any wait
-    tick(end);
-    return take(end).to.remote.ip[3];
-}
-
-static void test_targets(void **state)
-{
-    static const uint8_t without[] = {11, 12, 13, 11, 12, 13, 11}, with[] = {2, 11, 12, 13, 2, 11, 12, 13, 2};
-    struct wire *wire = *state;
-    struct end *a = &wire->a;
-    struct addr addresses[PEER_ADDRESSES_MAX + 1];
-
-    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
-        addresses[i] = endpoint_at((uint8_t)(11 + i), 36160).remote;
-    start_peer(a);
-    set_addresses(a, addresses, 3);
-    for (size_t i = 0; i < sizeof without; i++)
-        assert_int_equal(next_target(a), without[i]);
-
-    // An endpoint that has served is tried first, then the addresses.
-    start_peer(a);
-    set_addresses(a, &wire->b.at.remote, 1);
-    advance(wire, HOUR);
-    handshake(a);
-    set_addresses(a, addresses, 3);
-    set_addresses(a, addresses, 0); // the name has none now: the old ones are better than nothing
-    goodbye(a, a->peer.current.local_index);
-    for (size_t i = 0; i < sizeof with; i++)
-        assert_int_equal(next_target(a), with[i]);
-
-    // Of too many the first ones are used.
-    start_peer(a);
-    set_addresses(a, addresses, PEER_ADDRESSES_MAX + 1);
-    for (size_t i = 0; i <= PEER_ADDRESSES_MAX; i++)
-        assert_int_equal(next_target(a), 11 + i % PEER_ADDRESSES_MAX);
-}
+/* ---- why it is up or down ---- */
 
 static void test_reasons(void **state)
 {
@@ -589,25 +360,12 @@ static void test_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_WIRE(test_rekey),
-        ON_WIRE(test_rekey_by_responder),
-        ON_WIRE(test_wants_rekey),
-        ON_WIRE(test_restarted),
-        ON_WIRE(test_goodbye),
-        ON_WIRE(test_stop),
-        ON_WIRE(test_expiry),
-        ON_WIRE(test_expiry_of_next),
-        ON_WIRE(test_silence),
-        ON_WIRE(test_keepalive),
-        ON_WIRE(test_echo_answers),
-        ON_WIRE(test_amplification),
-        ON_WIRE(test_probe_interval),
-        ON_WIRE(test_probe_tokens),
-        ON_WIRE(test_back_where_it_was),
-        ON_WIRE(test_answer_to_nothing),
-        ON_WIRE(test_confirmed_from_elsewhere),
-        ON_WIRE(test_targets),
-        ON_WIRE(test_reasons),
+        ON_WIRE(test_rekey),        ON_WIRE(test_rekey_by_responder),
+        ON_WIRE(test_wants_rekey),  ON_WIRE(test_restarted),
+        ON_WIRE(test_goodbye),      ON_WIRE(test_stop),
+        ON_WIRE(test_expiry),       ON_WIRE(test_expiry_of_next),
+        ON_WIRE(test_silence),      ON_WIRE(test_keepalive),
+        ON_WIRE(test_echo_answers), ON_WIRE(test_reasons),
     };
     if (sodium_init() < 0)
         return 1;

@@ -66,6 +66,9 @@ struct end {
     size_t n_out;
     unsigned n_acts[PEER_ACT_RESOLVE + 1];
     struct peer_control control; // the last one
+    bool is_sharing;
+    struct endpoint share_to;
+    uint64_t n_shared; // bytes, in all
 };
 
 struct wire {
@@ -161,6 +164,10 @@ static inline void carry_out(struct end *end, const struct peer_act *act)
         assert_true(end->peer.has_endpoint && endpoint_equal(&end->peer.endpoint, &act->u.endpoint));
         break;
     case PEER_ACT_SHARE:
+        end->is_sharing = act->u.share.n_bytes > 0;
+        end->share_to = act->u.share.to;
+        end->n_shared += act->u.share.n_bytes;
+        break;
     case PEER_ACT_SET_PATH_MTU:
     case PEER_ACT_PATH_FOUND:
     case PEER_ACT_BLACK_HOLE:
@@ -425,6 +432,15 @@ static inline void handshake(struct end *from)
     pass(to);
     talk(from);
     talk(to);
+}
+
+static inline void goodbye(struct end *end, uint32_t local_index)
+{
+    struct peer_acts acts = {0};
+    struct peer_input input = input_of(end);
+
+    peer_goodbye_received(&end->peer, local_index, &input, &acts);
+    execute(end, &acts);
 }
 
 // Keys are never lost: each place that is taken belongs to somebody.
