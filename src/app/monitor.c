@@ -215,7 +215,7 @@ static int watch(struct monitor *monitor)
     reap(monitor); // it may have ended before the signal handler was there
     if (!monitor->has_ended)
         uv_run(&monitor->uv, UV_RUN_DEFAULT);
-    if (!monitor->is_looking_up) { // else the loop would wait for the resolver
+    if (!monitor->lookup.is_running) { // else the loop would wait for the resolver
         loop_close_handles(&monitor->uv);
         uv_loop_close(&monitor->uv);
     }
