@@ -30,6 +30,12 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 void log_limited(struct log_limit *limit, uint64_t now_ns, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+// The date of the day `days` after 1970-01-01; month and day count from 1.
+struct log_date {
+    unsigned year, month, day;
+};
+struct log_date log_date_of(uint64_t days);
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -95,28 +95,31 @@ __attribute__((format(printf, 2, 3))) static void line_add(struct line *line, co
     va_end(args);
 }
 
-// The date of day `days` after 1970-01-01. Counted in years that begin on the first of March, so that the leap day is the last one.
-static void line_add_date(struct line *line, uint64_t days)
+static bool is_leap(unsigned year)
 {
-    uint64_t since_0 = days + 719468; // days from 0000-03-01 to 1970-01-01
-    uint64_t day_of_era = since_0 % 146097;
-    uint64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    uint64_t month = (5 * day_of_year + 2) / 153; // 0 = March
-    uint64_t year = since_0 / 146097 * 400 + year_of_era + (month >= 10);
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
 
-    line_add(line, "%04u-%02u-%02u", (unsigned)year, (unsigned)(month < 10 ? month + 3 : month - 9),
-             (unsigned)(day_of_year - (153 * month + 2) / 5 + 1));
+struct log_date log_date_of(uint64_t days)
+{
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year = 1970, month = 0;
+
+    for (; days >= 365u + is_leap(year); year++)
+        days -= 365u + is_leap(year);
+    for (; days >= lengths[month] + (month == 1 && is_leap(year) ? 1u : 0u); month++)
+        days -= lengths[month] + (month == 1 && is_leap(year) ? 1u : 0u);
+    return (struct log_date){year, month + 1, (unsigned)days + 1};
 }
 
 // By hand: gmtime_r() and strftime() look for the local time zone in files, which the confined process can't see any more.
 static void line_add_time(struct line *line)
 {
     uint64_t now_ns = now_wall_ns(), second = now_ns / NS_PER_S % 86400;
+    struct log_date date = log_date_of(now_ns / NS_PER_S / 86400);
 
-    line_add_date(line, now_ns / NS_PER_S / 86400);
-    line_add(line, "T%02u:%02u:%02u.%03uZ ", (unsigned)(second / 3600), (unsigned)(second / 60 % 60), (unsigned)(second % 60),
-             (unsigned)(now_ns % NS_PER_S / NS_PER_MS));
+    line_add(line, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ ", date.year, date.month, date.day, (unsigned)(second / 3600),
+             (unsigned)(second / 60 % 60), (unsigned)(second % 60), (unsigned)(now_ns % NS_PER_S / NS_PER_MS));
 }
 
 static void line_add_prefix(struct line *line, enum log_level level)

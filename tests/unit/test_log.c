@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -83,6 +84,20 @@ static const char *after_time(const char *line)
     assert_int_equal(n, TIME_LEN);
     assert_true(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 31);
     return line + n;
+}
+
+// As the C library has it.
+static void dates(void **state)
+{
+    (void)state;
+    for (uint64_t days = 0; days < 400 * 366; days++) {
+        time_t seconds = (time_t)(days * 86400);
+        struct tm utc;
+        struct log_date date = log_date_of(days);
+        assert_non_null(gmtime_r(&seconds, &utc));
+        if ((int)date.year != utc.tm_year + 1900 || (int)date.month != utc.tm_mon + 1 || (int)date.day != utc.tm_mday)
+            fail_msg("day %u is not %u-%u-%u", (unsigned)days, date.year, date.month, date.day);
+    }
 }
 
 static void plain_body(void)
@@ -278,6 +293,7 @@ static void clocks_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dates),
         cmocka_unit_test(plain_lines),
         cmocka_unit_test(journal_lines),
         cmocka_unit_test(a_journal_stream_that_is_not_stderr_does_not_count),

@@ -379,6 +379,37 @@ static void each_filter_keeps_to_its_list(void **state)
             check_probe(&probes[i], (enum sandbox_who)who);
 }
 
+// A name that nobody knows would be left out without a word.
+static void each_name_is_one(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sandbox_n_calls; i++)
+        if (seccomp_syscall_resolve_name(sandbox_calls[i].name) == __NR_SCMP_ERROR)
+            fail_msg("libseccomp does not know %s", sandbox_calls[i].name);
+}
+
+// The list can be put into a filter for other machines as well.
+static void the_list_holds_on_other_machines(void **state)
+{
+    static const uint32_t machines[] = {SCMP_ARCH_AARCH64, SCMP_ARCH_ARM, SCMP_ARCH_X86, SCMP_ARCH_RISCV64, SCMP_ARCH_PPC64LE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+        assert_non_null(filter);
+        int error = seccomp_arch_add(filter, machines[i]);
+        assert_true(error == 0 || error == -EEXIST);
+        for (size_t j = 0; j < sandbox_n_calls; j++) {
+            const struct sandbox_call *call = &sandbox_calls[j];
+            int number = seccomp_syscall_resolve_name(call->name);
+            error = call->answer != ANSWER_ALLOW ? 0 : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, call->n_checks, &call->check);
+            if (error)
+                fail_msg("%s on machine %#x: %s", call->name, (unsigned)machines[i], strerror(-error));
+        }
+        seccomp_release(filter);
+    }
+}
+
 /* ---- a worker with its threads ---- */
 
 static struct sandbox_page *page;
@@ -575,6 +606,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_filter_keeps_to_its_list),
+        cmocka_unit_test(each_name_is_one),
+        cmocka_unit_test(the_list_holds_on_other_machines),
         cmocka_unit_test_setup_teardown(a_refused_call_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_page_full_of_garbage_is_survived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blocked_signal_does_not_help, set_up, tear_down),
