@@ -61,7 +61,9 @@ class Trace:
         self.monitor = self.worker = None
         self.threads = {}  # of the worker, by the order of their start
         self.n_filters = {}
+        # Other threads may come between the two lines of one call.
         self.is_loading = {}
+        self.is_forking = {}
         self.called = {role: set() for role in ROLES.values()}
 
     def role(self, tid):
@@ -72,11 +74,13 @@ class Trace:
             return ["rx", "tx"][self.threads[tid]] if self.n_filters.get(tid) else "start"
         return "monitor" if self.n_filters.get(self.monitor) else None
 
-    def learn(self, tid, name, rest):
+    def learn(self, tid, name, is_begin, rest):
         """Who is who. A new thread's first calls may stand before the line that tells of its start: hence a pass of its own."""
         result = re.search(r"= (\d+)", rest)
         self.monitor = self.monitor or tid
-        if name == "clone" and tid == self.monitor and "SIGCHLD" in rest and result:
+        if name == "clone" and is_begin:
+            self.is_forking[tid] = "SIGCHLD" in rest
+        if name == "clone" and tid == self.monitor and self.is_forking[tid] and result:
             self.worker = self.worker or int(result[1])
         elif name == "clone" and tid == self.worker and result:
             self.threads[int(result[1])] = len(self.threads)
@@ -93,8 +97,8 @@ class Trace:
         with open(path, encoding="utf-8", errors="replace") as file:
             matches = [re.match(r"(\d+) +(?:<\.\.\. )?(\w+)(\(| resumed>)(.*)", line) for line in file]
         calls = [(int(match[1]), match[2], match[3] == "(", match[4]) for match in matches if match]
-        for tid, name, _, rest in calls:
-            self.learn(tid, name, rest)
+        for call in calls:
+            self.learn(*call)
         for call in calls:
             self.count(*call)
 
