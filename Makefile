@@ -69,7 +69,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: FORCE all deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
-    bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind cov cov-report format format-check cppcheck tidy analyze hardening install uninstall dist clean help
+    bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind portable cov cov-report format format-check cppcheck tidy analyze hardening install uninstall dist clean help
 
 all: $(PROGRAM) ## build build/ethercord (the default)
 
@@ -188,6 +188,9 @@ asan-netns: ## the tests in network namespaces with AddressSanitizer and UBSan i
 
 tsan-netns: ## the same with ThreadSanitizer
 	$(again) BUILD=$(BUILD)/tsan SANITIZE=thread netns
+
+portable: ## layers 0 to 2 and their unit tests for i386 and for s390x (big-endian, by qemu-user); installs cross compilers
+	+$(Q)BUILD=$(abspath $(BUILD)) tests/portable.sh i386 s390x
 
 valgrind: $(UNIT_TESTS) | deps-test ## unit tests under valgrind
 	$(Q)TEST_WRAPPER='valgrind --quiet --leak-check=full --error-exitcode=99' $(TEST_ENV) tests/run $(UNIT_TESTS)

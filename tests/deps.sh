@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the Debian packages that are missing: `tests/deps.sh build` for what the program needs to be built, `tests/deps.sh test` for
-# what its tests use, `tests/deps.sh bench` for `make bench`. Says what it does; says nothing and is done in a moment when all is there.
+# what its tests use, `tests/deps.sh bench` and `portable` for `make bench` and `make portable`. Says what it does; says nothing and is done in
+# a moment when all is there.
 set -euo pipefail
 
 # The library headers by their pkg-config names, for systems that don't have dpkg.
@@ -25,8 +26,11 @@ packages_of() {
         echo ethtool iperf3 iproute2 iputils-ping openssl procps util-linux
         echo gnuplot-nox python3
         ;;
+    portable)
+        echo gcc-i686-linux-gnu libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user # tests/portable.sh
+        ;;
     *)
-        echo "deps.sh: unknown set '$1' (there are: build test bench)" >&2
+        echo "deps.sh: unknown set '$1' (there are: build test bench portable)" >&2
         return 2
         ;;
     esac

@@ -27,7 +27,7 @@ sanitizer_prepare() {
     REPORTS=$(mktemp -d "${TMPDIR:-/tmp}/ethercord-reports.XXXXXX")
     chmod 1777 "$REPORTS" # the worker is another user
     options=log_path=$REPORTS/of:exitcode=66
-    export ASAN_OPTIONS="$options:quarantine_size_mb=16:detect_leaks=1" UBSAN_OPTIONS="$options:print_stacktrace=1" TSAN_OPTIONS="$options"
+    export ASAN_OPTIONS="$options:quarantine_size_mb=16:detect_leaks=1:verify_asan_link_order=0" UBSAN_OPTIONS="$options:print_stacktrace=1" TSAN_OPTIONS="$options"
 }
 
 # sanitizer_reports: whatever was found so far.

@@ -254,12 +254,18 @@ static void ensure_body(void)
     ensure(two == 3);
 }
 
+// qemu-user has a line of its own for a signal that ends a process (make portable).
+static bool is_emulators(const char *text)
+{
+    return strncmp(text, "qemu: ", 6) == 0;
+}
+
 static void ensure_tells_and_aborts(void **state)
 {
     (void)state;
 
     const struct captured *captured = capture(ensure_body);
-    assert_int_equal(captured->n_writes, 1);
+    assert_true(captured->n_writes == 1 || (captured->n_writes == 2 && is_emulators(captured->writes[1])));
     assert_non_null(strstr(captured->writes[0], "two == 3"));
     assert_non_null(strstr(captured->writes[0], "test_log.c:"));
     assert_true(WIFSIGNALED(captured->status) && WTERMSIG(captured->status) == SIGABRT);
