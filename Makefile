@@ -193,7 +193,7 @@ portable: ## layers 0 to 2 and their unit tests for i386 and for s390x (big-endi
 	+$(Q)BUILD=$(abspath $(BUILD)) tests/portable.sh i386 s390x
 
 valgrind: $(UNIT_TESTS) | deps-test ## unit tests under valgrind
-	$(Q)TEST_WRAPPER='valgrind --quiet --leak-check=full --error-exitcode=99' $(TEST_ENV) tests/run $(UNIT_TESTS)
+	$(Q)TEST_TIMEOUT=1800 TEST_WRAPPER='valgrind --quiet --leak-check=full --error-exitcode=99' $(TEST_ENV) tests/run $(UNIT_TESTS)
 
 cov: ## how many lines of each source the unit tests and simulations run, in build/cov
 	$(again) BUILD=$(BUILD)/cov COVERAGE=1 CC=gcc check-unit-built
