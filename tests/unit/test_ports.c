@@ -19,15 +19,14 @@
 #include "../../src/app/loops.h"
 #include "../../src/app/ports.h"
 #include "test_links.h"
+#include "test_said.h"
 
-enum { TEXT_CAP = 8192, MTU = 1500 };
+enum { MTU = 1500 };
 
 struct context {
     struct ports ports;
-    int log[2]; // a pipe: stderr goes into it meanwhile
-    int stderr_fd;
+    struct said said;
     int n_gone;
-    char text[TEXT_CAP];
 };
 
 static int set_up(void **state)
@@ -35,9 +34,9 @@ static int set_up(void **state)
     static struct context context;
     if (skip_reason)
         return 0;
-    context = (struct context){.stderr_fd = dup(STDERR_FILENO)};
+    context = (struct context){.n_gone = 0};
     *state = &context;
-    if (context.stderr_fd < 0 || pipe2(context.log, O_NONBLOCK | O_CLOEXEC) < 0 || dup2(context.log[1], STDERR_FILENO) < 0)
+    if (!said_begin(&context.said))
         return -1;
     return system("ip link add br0 type bridge && ip link add br1 type bridge && ip tuntap add cord0 mode tap && "
                   "ip link add port0 type veth peer name far0 && ip link set port0 master br0 && ip link set cord0 master br0 up");
@@ -49,10 +48,7 @@ static int tear_down(void **state)
     if (skip_reason)
         return 0;
     ports_close(&context->ports);
-    (void)dup2(context->stderr_fd, STDERR_FILENO);
-    (void)close(context->stderr_fd);
-    (void)close(context->log[0]);
-    (void)close(context->log[1]);
+    said_end(&context->said);
     return system("for i in cord0 port0 br0 br1 bond0; do ! [ -d /proc/sys/net/ipv4/conf/$i ] || ip link del $i || exit 1; done");
 }
 
@@ -60,29 +56,6 @@ static struct context *begin(void **state)
 {
     need_namespace();
     return *state;
-}
-
-// Everything that was logged since the last call.
-static const char *said(struct context *context)
-{
-    ssize_t len = read(context->log[0], context->text, sizeof context->text - 1);
-    context->text[len > 0 ? len : 0] = '\0';
-    return context->text;
-}
-
-static void assert_said(struct context *context, const char *text)
-{
-    const char *all = said(context);
-    if (!strstr(all, text))
-        fail_msg("said '%s', and not '%s'", all, text);
-    const char *end = strchr(all, '\n');
-    assert_non_null(end);
-    assert_string_equal(end, "\n"); // and nothing else
-}
-
-static void assert_said_nothing(struct context *context)
-{
-    assert_string_equal(said(context), "");
 }
 
 static void note_gone(void *ctx)
@@ -114,7 +87,7 @@ static void all_is_well(void **state)
     struct context *context = begin(state);
     open_ports(context);
     ports_look(&context->ports);
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     assert_int_equal(context->ports.n_narrow, 0);
     assert_string_equal(context->ports.bridge_name, "br0");
 }
@@ -124,21 +97,21 @@ static void a_narrow_port(void **state)
     struct context *context = begin(state);
     run("ip link set port0 mtu 1499");
     open_ports(context);
-    assert_said(context, "bridge br0: its port port0 has MTU 1499, the TAP cord0 has 1500: ");
+    assert_said(&context->said, "bridge br0: its port port0 has MTU 1499, the TAP cord0 has 1500: ");
     assert_int_equal(context->ports.n_narrow, 1);
     assert_string_equal(context->ports.narrow[0].name, "port0");
     assert_int_equal(context->ports.narrow[0].mtu, 1499);
     ports_look(&context->ports);
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     change(context, "ip link set port0 mtu 1400");
-    assert_said(context, "port0 has MTU 1400");
+    assert_said(&context->said, "port0 has MTU 1400");
     change(context, "ip link set port0 nomaster");
-    assert_said(context, "bridge br0: no port has a smaller MTU than the TAP cord0 any more");
+    assert_said(&context->said, "bridge br0: no port has a smaller MTU than the TAP cord0 any more");
     assert_int_equal(context->ports.n_narrow, 0);
     change(context, "ip link set port0 master br1"); // another bridge's
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     change(context, "ip link set port0 master br0");
-    assert_said(context, "port0 has MTU 1400");
+    assert_said(&context->said, "port0 has MTU 1400");
 }
 
 static void more_narrow_ports_than_are_told(void **state)
@@ -146,7 +119,7 @@ static void more_narrow_ports_than_are_told(void **state)
     struct context *context = begin(state);
     open_ports(context);
     change(context, "for i in $(seq 20); do ip link add p$i mtu 1400 type veth peer name q$i; ip link set p$i master br0; done");
-    const char *text = said(context);
+    const char *text = said_all(&context->said);
     size_t n_lines = 0;
     for (const char *at = text; (at = strchr(at, '\n')); at++)
         n_lines++;
@@ -154,7 +127,7 @@ static void more_narrow_ports_than_are_told(void **state)
     assert_non_null(strstr(text, "bridge br0: 4 more ports have a smaller MTU than the TAP cord0\n"));
     assert_int_equal(context->ports.n_narrow, 20);
     ports_look(&context->ports);
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     run("for i in $(seq 20); do ip link del p$i; done");
 }
 
@@ -163,13 +136,13 @@ static void up_and_down(void **state)
     struct context *context = begin(state);
     open_ports(context);
     change(context, "ip link set cord0 down");
-    assert_said(context, "the TAP cord0 was taken down: no frame crosses until it is up again (ip link set cord0 up)");
+    assert_said(&context->said, "the TAP cord0 was taken down: no frame crosses until it is up again (ip link set cord0 up)");
     change(context, "ip link set br1 up");
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     change(context, "ip link set cord0 up");
-    assert_said(context, "the TAP cord0 is up again");
+    assert_said(&context->said, "the TAP cord0 is up again");
     change(context, "ip link set cord0 down && ip link set cord0 up");
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
 }
 
 static void another_mtu(void **state)
@@ -177,10 +150,10 @@ static void another_mtu(void **state)
     struct context *context = begin(state);
     open_ports(context);
     change(context, "ip link set cord0 mtu 1400");
-    assert_said(context,
+    assert_said(&context->said,
                 "the MTU of the TAP cord0 was changed to 1400: ethercord goes on with the 1500 of [Tap] MTU; set both to the same");
     change(context, "ip link set cord0 mtu 1500");
-    assert_said(context, "the TAP cord0 has MTU 1500 again, as [Tap] MTU says");
+    assert_said(&context->said, "the TAP cord0 has MTU 1500 again, as [Tap] MTU says");
 }
 
 static void another_bridge(void **state)
@@ -188,15 +161,15 @@ static void another_bridge(void **state)
     struct context *context = begin(state);
     open_ports(context);
     change(context, "ip link set cord0 nomaster");
-    assert_said(context, "the TAP cord0 was taken out of bridge br0: ");
+    assert_said(&context->said, "the TAP cord0 was taken out of bridge br0: ");
     change(context, "ip link set port0 mtu 1400"); // not its bridge any more
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     change(context, "ip link set cord0 master br1");
-    assert_said(context, "the TAP cord0 was moved to bridge br1; [Tap] Bridge says br0");
+    assert_said(&context->said, "the TAP cord0 was moved to bridge br1; [Tap] Bridge says br0");
     change(context, "ip link del br1");
-    assert_said(context, "the TAP cord0 was taken out of bridge br1: ");
+    assert_said(&context->said, "the TAP cord0 was taken out of bridge br1: ");
     change(context, "ip link set port0 mtu 1500 && ip link set cord0 master br0");
-    assert_said(context, "the TAP cord0 is in bridge br0");
+    assert_said(&context->said, "the TAP cord0 is in bridge br0");
 }
 
 static void without_a_bridge(void **state)
@@ -205,10 +178,10 @@ static void without_a_bridge(void **state)
     run("ip link set cord0 nomaster && ip link set port0 mtu 1400");
     open_as(context, "cord0", "");
     ports_look(&context->ports);
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
     run("ip link set cord0 master br0");
     ports_look(&context->ports);
-    const char *text = said(context);
+    const char *text = said_all(&context->said);
     assert_non_null(strstr(text, "the TAP cord0 is in bridge br0\n"));
     assert_non_null(strstr(text, "its port port0 has MTU 1400"));
 }
@@ -218,7 +191,7 @@ static void renamed(void **state)
     struct context *context = begin(state);
     open_ports(context);
     change(context, "ip link set cord0 down && ip link set cord0 name cord9");
-    assert_said(context, "the TAP cord9 was taken down: no frame crosses until it is up again (ip link set cord9 up)");
+    assert_said(&context->said, "the TAP cord9 was taken down: no frame crosses until it is up again (ip link set cord9 up)");
     run("ip link del cord9");
 }
 
@@ -230,7 +203,7 @@ static void gone(void **state)
     assert_int_equal(context->n_gone, 1);
     ports_look(&context->ports);
     assert_int_equal(context->n_gone, 1);
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
 }
 
 static void a_tap_that_does_not_exist(void **state)
@@ -238,13 +211,13 @@ static void a_tap_that_does_not_exist(void **state)
     struct context *context = begin(state);
     uv_loop_t uv;
     open_as(context, "cord7", "br0");
-    assert_said(context, "can't watch the TAP cord7 and its bridge: No such device");
+    assert_said(&context->said, "can't watch the TAP cord7 and its bridge: No such device");
     ports_look(&context->ports);
     assert_int_equal(uv_loop_init(&uv), 0);
     assert_int_equal(ports_start(&context->ports, &uv), 0);
     assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0); // there is nothing to wait for
     assert_int_equal(uv_loop_close(&uv), 0);
-    assert_said_nothing(context);
+    assert_said_nothing(&context->said);
 }
 
 static void on_end(uv_timer_t *timer)
@@ -274,13 +247,13 @@ static void notifications(void **state)
     run("for i in $(seq 150); do echo link set port0 mtu 1400; echo link set port0 mtu 1500; done | ip -batch - && ip link set port0 mtu "
         "1401");
     run_for(&uv, PORTS_EVERY_MS + 10 * PORTS_SETTLE_MS);
-    assert_said(context, "port0 has MTU 1401");
+    assert_said(&context->said, "port0 has MTU 1401");
     uint64_t looked_ms = context->ports.looked_ms;
     run_for(&uv, 5 * PORTS_SETTLE_MS);
     assert_int_equal(context->ports.looked_ms, looked_ms); // nothing changes, nobody looks
     run("ip link set port0 mtu 1500");
     run_for(&uv, PORTS_EVERY_MS + 10 * PORTS_SETTLE_MS);
-    assert_said(context, "no port has a smaller MTU");
+    assert_said(&context->said, "no port has a smaller MTU");
     loop_close_handles(&uv);
     assert_int_equal(uv_loop_close(&uv), 0);
 }

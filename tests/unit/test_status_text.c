@@ -71,6 +71,13 @@
     "memory\n\npeer p: down for 46 d 7 h\n    public key  " KEY_B                                                                          \
     "\n    endpoint    not known yet\n    session     none\n    path        MTU 1420\n\ndropped: nothing\n"
 
+// Where the peer may be, while it is not there, and where there is more than one.
+#define IN_PLACES(state, addresses)                                                                                                        \
+    "{\"name\":\"x\",\"peers\":[{\"name\":\"p\",\"state\":\"" state                                                                        \
+    "\",\"endpoint\":null,\"endpoint_name\":\"b.example.net\",\"addresses\":[" addresses                                                   \
+    "],\"tried\":\"192.0.2.9:36160\",\"lookup\":\"asking\",\"lookup_age_s\":7.4}],\"drops\":{}}"
+#define ASKED "; the resolver is being asked, for 7 s"
+
 static char *print_status(const char *json)
 {
     char *text = NULL;
@@ -94,6 +101,30 @@ static void test_text(void **state)
     text = print_status(IN_DOWN);
     assert_string_equal(text, OUT_DOWN);
     free(text);
+}
+
+static void test_places(void **state)
+{
+    static const struct {
+        const char *json, *line; // NULL = nothing is said
+    } rows[] = {
+        {IN_PLACES("down", ""), "    name        b.example.net has no address" ASKED "; tried last: 192.0.2.9:36160\n"},
+        {IN_PLACES("down", "\"192.0.2.9:36160\""),
+         "    name        b.example.net is 192.0.2.9:36160" ASKED "; tried last: 192.0.2.9:36160\n"},
+        {IN_PLACES("up", "\"192.0.2.9:36160\""), NULL},
+        {IN_PLACES("up", "\"192.0.2.9:36160\",\"[2001:db8::9]:36160\""),
+         "    name        b.example.net is 192.0.2.9:36160, [2001:db8::9]:36160" ASKED "\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = print_status(rows[i].json);
+        if (rows[i].line)
+            assert_non_null(strstr(text, rows[i].line));
+        else
+            assert_null(strstr(text, "b.example.net"));
+        free(text);
+    }
 }
 
 static void test_hostile_documents(void **state)
@@ -246,10 +277,8 @@ static void test_nobody_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_hostile_documents),
-        cmocka_unit_test(test_exchanges),
-        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_text),      cmocka_unit_test(test_places),       cmocka_unit_test(test_hostile_documents),
+        cmocka_unit_test(test_exchanges), cmocka_unit_test(test_nobody_there),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
