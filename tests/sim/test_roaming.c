@@ -81,7 +81,7 @@ static void move_far_away(struct sim *sim)
 static void test_move_far_away(void **state)
 {
     (void)state;
-    sim_each_seed("test_move_far_away", 20, move_far_away);
+    sim_each_seed("test_move_far_away", 8, move_far_away);
 }
 
 // Without a frame to send: the echo that probes silence does it.
