@@ -15,8 +15,8 @@
 #include "ethercord/clock.h"
 #include "ethercord/log.h"
 #include "ipc.h"
-#include "loops.h"
 #include "lookup.h"
+#include "loops.h"
 #include "options.h"
 
 void stop_signals(int how)

@@ -46,6 +46,7 @@ static const char *const who_names[] = {
 _Static_assert(sizeof who_names / sizeof who_names[0] == SANDBOX_COUNT, "a name for each");
 
 // For the signal handler, which gets nothing else.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): a signal handler has no argument that one could choose
 static struct sandbox_page *handler_page;
 
 bool sandbox_is_possible(void)
@@ -80,9 +81,9 @@ static void choose_interface(void)
 
 static unsigned list_of(enum sandbox_who who)
 {
-    unsigned list = 1u << who;
+    unsigned list = 1U << who;
     if (who == SANDBOX_START)
-        list |= 1u << SANDBOX_MAIN | 1u << SANDBOX_TX | 1u << SANDBOX_RX;
+        list |= 1U << SANDBOX_MAIN | 1U << SANDBOX_TX | 1U << SANDBOX_RX;
     return list;
 }
 

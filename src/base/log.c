@@ -105,10 +105,10 @@ struct log_date log_date_of(uint64_t days)
     static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned year = 1970, month = 0;
 
-    for (; days >= 365u + is_leap(year); year++)
-        days -= 365u + is_leap(year);
-    for (; days >= lengths[month] + (month == 1 && is_leap(year) ? 1u : 0u); month++)
-        days -= lengths[month] + (month == 1 && is_leap(year) ? 1u : 0u);
+    for (; days >= 365U + is_leap(year); year++)
+        days -= 365U + is_leap(year);
+    for (; days >= lengths[month] + (month == 1 && is_leap(year) ? 1U : 0U); month++)
+        days -= lengths[month] + (month == 1 && is_leap(year) ? 1U : 0U);
     return (struct log_date){year, month + 1, (unsigned)days + 1};
 }
 

@@ -126,7 +126,7 @@ void peer_probe_candidate(struct peer *peer, const struct peer_input *input, str
 static void share_with_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
     struct peer_candidate *candidate = &peer->candidate;
-    uint64_t taken = candidate->bytes_sent + PROBES_KEPT * PROBE_MESSAGE_LEN;
+    uint64_t taken = candidate->bytes_sent + (uint64_t)PROBES_KEPT * PROBE_MESSAGE_LEN;
     uint64_t allowed = AMPLIFICATION_MAX * candidate->bytes_received;
 
     if (allowed <= taken)
