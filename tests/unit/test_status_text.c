@@ -140,8 +140,8 @@ static void test_hostile_documents(void **state)
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":\"x\"}}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":1e308}}",
         "{\"tap\":{\"narrow_ports\":[7,{},{\"name\":\"\\u001b\",\"mtu\":\"x\"}]}}",
-        "{\"tap\":{\"name\":{},\"mtu\":\"\",\"narrow_ports\":{}},\"shortcut\":{\"addresses\":[7,null,\"x\"]},\"peers\":[7,null,[],{}],"
-        "\"drops\":{\"a\":\"b\"}}",
+        ("{\"tap\":{\"name\":{},\"mtu\":\"\",\"narrow_ports\":{}},\"shortcut\":{\"addresses\":[7,null,\"x\"]},\"peers\":[7,null,[],{}],"
+         "\"drops\":{\"a\":\"b\"}}"),
         "{\"uptime_s\":1e308,\"drops\":{\"a\":-1,\"b\":1e308},\"peers\":[{\"since_s\":-5,\"tx_frames\":1e308,\"tx_bytes\":1e308}]}",
         "{\"name\":\"\\u001b[2J\\n\",\"version\":\"\\u007f\",\"peers\":[{\"name\":\"\\u0007\"}],\"drops\":{\"\\u001b[0m\":1}}",
     };
