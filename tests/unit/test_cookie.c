@@ -268,6 +268,34 @@ static void test_reply_refused(void **state)
     assert_int_equal(pair.jar.cookie_born_ns, T0);
 }
 
+// Another thread looks at what this one has given out; it has the secret for as long.
+static void test_shared_secret(void **state)
+{
+    struct pair pair;
+    struct cookie_checker other;
+    struct cookie_secret secret;
+    (void)state;
+    pair_init(&pair);
+    cookie_checker_init(&other, pair.public_key);
+    give_cookie(&pair, &from_v4, T0);
+    cookie_add_macs(&pair.jar, pair.message, LEN, T0);
+    assert_false(cookie_check_mac2(&other, pair.message, LEN, &from_v4, T0));
+    cookie_get_secret(&pair.checker, &secret);
+    cookie_set_secret(&other, &secret);
+    assert_true(cookie_check_mac2(&other, pair.message, LEN, &from_v4, T0));
+    assert_false(cookie_check_mac2(&other, pair.message, LEN, &from_v6, T0));
+    assert_true(cookie_check_mac2(&other, pair.message, LEN, &from_v4, T0 + 120 * SECOND));
+    assert_false(cookie_check_mac2(&other, pair.message, LEN, &from_v4, T0 + 120 * SECOND + 1));
+    // Once replaced, the old one is worth nothing.
+    pair.random[COOKIE_NONCE_LEN] ^= 1;
+    give_cookie(&pair, &from_v4, T0 + 121 * SECOND);
+    cookie_get_secret(&pair.checker, &secret);
+    cookie_set_secret(&other, &secret);
+    assert_false(cookie_check_mac2(&other, pair.message, LEN, &from_v4, T0 + 121 * SECOND));
+    cookie_add_macs(&pair.jar, pair.message, LEN, T0 + 121 * SECOND);
+    assert_true(cookie_check_mac2(&other, pair.message, LEN, &from_v4, T0 + 121 * SECOND));
+}
+
 static void test_responses_too(void **state)
 {
     struct pair pair;
@@ -303,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_secret_lifetime),
         cmocka_unit_test(test_secret_is_replaced_by_a_reply),
         cmocka_unit_test(test_reply_refused),
+        cmocka_unit_test(test_shared_secret),
         cmocka_unit_test(test_responses_too),
         cmocka_unit_test(test_wiping),
     };

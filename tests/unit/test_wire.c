@@ -84,6 +84,7 @@ static void test_initiation(void **state)
     assert_int_equal(wire_classify(out, sizeof out), MESSAGE_INITIATION);
     initiation_decode(out, &again);
     assert_int_equal(again.sender_index, 0x12345678);
+    assert_int_equal(wire_index(out), 0x12345678);
     assert_ptr_equal(again.noise, msg.noise);
     // noise ends where mac1 begins
     assert_int_equal(8 + NOISE_INITIATION_OVERHEAD + WIRE_HELLO_LEN, WIRE_INITIATION_LEN - 2 * MAC_LEN);
@@ -105,6 +106,7 @@ static void test_response(void **state)
     response_decode(out, &again);
     assert_int_equal(again.sender_index, 0x12345678);
     assert_int_equal(again.receiver_index, 0x9abcdef0);
+    assert_int_equal(wire_index(out), 0x9abcdef0);
     assert_ptr_equal(again.noise, out + 12);
     assert_int_equal(12 + NOISE_RESPONSE_OVERHEAD + WIRE_CHOICE_LEN, WIRE_RESPONSE_LEN - 2 * MAC_LEN);
 }
@@ -126,6 +128,7 @@ static void test_cookie_reply(void **state)
     assert_int_equal(wire_classify(out, sizeof out), MESSAGE_COOKIE_REPLY);
     cookie_reply_decode(out, &again);
     assert_int_equal(again.receiver_index, msg.receiver_index);
+    assert_int_equal(wire_index(out), msg.receiver_index);
     assert_memory_equal(&again.cookie, &msg.cookie, sizeof msg.cookie);
 }
 
@@ -141,6 +144,7 @@ static void test_data_header(void **state)
     assert_memory_equal(out, expected, sizeof expected);
     data_header_decode(out, &again);
     assert_int_equal(again.receiver_index, header.receiver_index);
+    assert_int_equal(wire_index(out), header.receiver_index);
     assert_int_equal(again.counter, header.counter);
 }
 
