@@ -17,7 +17,7 @@
 #include "ethercord/wire.h"
 #include "sim.h"
 
-enum { SLOWLY_MS = 25, TIMES = 10000 }; // so that no limit is reached: everything is looked into
+enum { SLOWLY_MS = 25, TIMES = 10000, FORGED_INDEX = 0x7e57 }; // so that no limit is reached: everything is looked into
 
 // What is held back: datagrams of this length from this node.
 struct wanted {
@@ -291,11 +291,77 @@ static void test_replayed_initiation(void **state)
     sim_each_seed("test_replayed_initiation", 1, replayed_initiation);
 }
 
+// An initiation from B to A. It could be made with A's private key as well, as the `ss` of both is the same.
+static void forge(struct sim *sim, struct sim_datagram *datagram, uint64_t wall_ns)
+{
+    const struct peer_self *to = &sim->nodes[SIM_A].config.self;
+    struct hello hello = {.ciphers = 1U << CIPHER_CHACHA20_POLY1305, .tap_mtu = 1500, .features = FEATURES_ALL};
+    uint8_t payload[WIRE_HELLO_LEN], ephemeral[NOISE_KEY_LEN] = {1};
+    struct initiation_msg msg;
+    struct cookie_jar jar;
+    struct noise noise;
+
+    tai64n_from_wall(hello.timestamp, wall_ns);
+    hello_encode(&hello, payload);
+    noise_init(&noise, &(struct noise_params){.is_initiator = true,
+                                              .has_psk = true,
+                                              .prologue = (const uint8_t *)WIRE_PROLOGUE,
+                                              .prologue_len = sizeof WIRE_PROLOGUE - 1,
+                                              .static_private = sim->nodes[SIM_B].config.self.static_private,
+                                              .remote_static = to->static_public});
+    datagram->len = WIRE_INITIATION_LEN;
+    initiation_begin(datagram->bytes, FORGED_INDEX, &msg);
+    sim_assert(sim, noise_create_initiation(&noise, ephemeral, payload, sizeof payload, msg.noise));
+    cookie_jar_init(&jar, to->static_public);
+    cookie_add_macs(&jar, datagram->bytes, WIRE_INITIATION_LEN, sim->now_ns);
+}
+
+// Somebody has A's private key. With it he can call A in B's name, and nothing more: the answer is of no use without B's key.
+static void stolen_key(struct sim *sim)
+{
+    _Alignas(struct sim_datagram) uint8_t room[sizeof(struct sim_datagram) + WIRE_INITIATION_LEN] = {0};
+    struct sim_datagram *datagram = (struct sim_datagram *)(void *)room;
+    struct addr thief = sim_addr(66, 666);
+
+    sim->nodes[SIM_A].config.peer.has_endpoint_name = false; // B has called, so A knows how late it is there
+    sim_start(sim);
+    sim_assert(sim, sim_run_until_up(sim, 5 * NS_PER_S));
+    sim_run(sim, NS_PER_S);
+    const struct peer *peer = sim_peer(sim, SIM_A);
+    forge(sim, datagram, tai64n_to_wall(peer->received_timestamp) + 100 * NS_PER_MS);
+    uint32_t current = peer->current.local_index;
+    sim_flow(sim, SIM_A, 5 * NS_PER_MS, 60, 1000);
+    sim_flow(sim, SIM_B, 5 * NS_PER_MS, 60, 1000);
+    sim_inject(sim, datagram, &thief, &sim->nodes[SIM_A].seen);
+    sim_run(sim, 5 * NS_PER_S);
+    sim_assert(sim, peer->next.is_used && peer->next.remote_index == FORGED_INDEX); // it was taken for B's …
+    sim_assert(sim,
+               peer->current.local_index == current && sim->n_stray == 1 && sim->stray_bytes == WIRE_RESPONSE_LEN); // … and that is all
+    sim_assert(sim, addr_equal(&peer->endpoint.remote, &sim->nodes[SIM_B].seen) && !peer->candidate.is_active);
+    sim->nodes[SIM_B].node->secrets->peer.config.timing.rekey_after_ns = NS_PER_S; // B itself takes its place
+    sim_run(sim, 500 * NS_PER_MS);
+    sim->nodes[SIM_B].node->secrets->peer.config.timing.rekey_after_ns = 120 * NS_PER_S;
+    sim_flow(sim, SIM_A, 0, 0, 0);
+    sim_flow(sim, SIM_B, 0, 0, 0);
+    sim_run(sim, 100 * NS_PER_MS);
+    sim_assert(sim, peer->current.local_index != current && !peer->next.is_used);
+    for (int id = 0; id < SIM_NODES; id++)
+        sim_assert(sim, sim_n_received(sim, id) == sim_n_sent(sim, id) && sim->nodes[id].n_down == 0);
+    sim_heal(sim);
+}
+
+static void test_stolen_key(void **state)
+{
+    (void)state;
+    sim_each_seed("test_stolen_key", 6, stolen_key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_initiation),   cmocka_unit_test(test_response), cmocka_unit_test(test_mac2),
         cmocka_unit_test(test_cookie_reply), cmocka_unit_test(test_data),     cmocka_unit_test(test_replayed_initiation),
+        cmocka_unit_test(test_stolen_key),
     };
 
     sim_begin();
