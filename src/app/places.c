@@ -37,17 +37,19 @@ static void note_move(struct places *places, const struct peer *peer, uint64_t n
 // Once per outage, when each place has been tried.
 static void note_silence(struct places *places, const struct peer *peer, const struct peer_settings *settings)
 {
-    char list[LIST_CAP];
+    char list[LIST_CAP], again[HOST_CAP + 40] = "";
     size_t n = peer_n_targets(peer);
+    struct addr literal;
 
     if (peer->is_up)
         places->is_silence_said = false;
     if (peer->is_up || places->is_silence_said || n == 0 || peer->n_attempts <= n)
         return;
     places->is_silence_said = true;
-    log_warning("no answer from peer %s at %s %s; trying on%s%s%s; is it running, and is UDP let through to it and back?",
-                peer->config.name, n > 1 ? "any of" : "", format_targets(peer, list), settings->has_endpoint ? ", and looking '" : "",
-                settings->endpoint_host, settings->has_endpoint ? "' up again every 15 s" : "");
+    if (settings->has_endpoint && !addr_parse_ip(settings->endpoint_host, &literal))
+        snprintf(again, sizeof again, ", and looking '%s' up again each 15 s", settings->endpoint_host);
+    log_warning("no answer from peer %s at %s%s; trying on%s; is it running, and is UDP let through to it and back?", peer->config.name,
+                n > 1 ? "any of " : "", format_targets(peer, list), again);
 }
 
 void places_note(struct places *places, const struct peer *peer, const struct peer_settings *settings, uint64_t now_ns)

@@ -20,6 +20,8 @@
 #include "monitor.h"
 #include "worker.h"
 
+enum { PORT_TRIES = 32 };
+
 struct stages {
     struct config *config;
     const char *run_dir;
@@ -76,28 +78,41 @@ static bool report_udp(const struct udp_options *options, int error)
     return false;
 }
 
-static bool open_udp(struct stages *stages)
+// One per IP version, on the same port. Returns 0 or negative errno, and leaves in `options` what was tried last.
+static int open_sockets(struct stages *stages, struct udp_options *options)
 {
-    struct udp_options options = stages->config->udp;
-    uint16_t wanted = options.family;
-    int error = 0;
+    uint16_t wanted = stages->config->udp.family;
 
+    *options = stages->config->udp;
     for (int i = 0; i < 2; i++) {
         struct udp *udp = &stages->devices.udp[i];
-        options.family = i ? AF_INET6 : AF_INET;
+        options->family = i ? AF_INET6 : AF_INET;
         *udp = (struct udp){.family = AF_UNSPEC, .fd = -1};
-        if (wanted != AF_UNSPEC && wanted != options.family)
+        if (wanted != AF_UNSPEC && wanted != options->family)
             continue;
-        error = udp_open(udp, &options);
+        int error = udp_open(udp, options);
         if (error == -EAFNOSUPPORT && i && wanted == AF_UNSPEC) { // a kernel without IPv6
             *udp = (struct udp){.family = AF_UNSPEC, .fd = -1};
             continue;
         }
         if (error)
-            return report_udp(&options, error);
-        options.port = udp_port(udp); // ListenPort = 0: both sockets on the same one
+            return error;
+        options->port = udp_port(udp);
     }
-    return true;
+    return 0;
+}
+
+static bool open_udp(struct stages *stages)
+{
+    struct udp_options options;
+    int error = open_sockets(stages, &options);
+
+    // ListenPort = 0: what the kernel chose for IPv4 somebody may have for IPv6.
+    for (int i = 0; i < PORT_TRIES && error == -EADDRINUSE && stages->config->udp.port == 0; i++) {
+        udp_close(&stages->devices.udp[0]);
+        error = open_sockets(stages, &options);
+    }
+    return error ? report_udp(&options, error) : true;
 }
 
 static bool open_control(struct stages *stages)
