@@ -4,8 +4,8 @@
 # sanitizer: for nodes that were built with AddressSanitizer and UBSan, or with ThreadSanitizer (make asan-netns, make tsan-netns). What a
 # sanitizer finds, leaks at the end of each process included, goes to a file; plan ends the nodes and then looks there.
 #
-# What a sanitizer costs is allowed for here and nowhere else: limits of time are SLOWER times as long, and a process may grow by
-# GROWTH_KIB more (freed memory stays in a quarantine, and shadow memory counts too).
+# What a sanitizer costs is allowed for here: limits of time are SLOWER times as long, a process may grow by GROWTH_KIB more (freed memory
+# stays in a quarantine, and shadow memory counts too), and the few tests that overload a node divide their rates by SLOWER.
 
 SANITIZER=$(nm -D "$ETHERCORD" 2>/dev/null | grep -oE -m 1 '__(asan|tsan|ubsan)_' | tr -d _)
 SLOWER=1
