@@ -16,7 +16,7 @@
  *     delay=MS  rate=MBITS   of outer packets; a queue longer than QUEUE_NS drops (0: at once, any rate)
  *     mtu=N                  outer IP packets longer than that vanish (0: none)
  *   seed=N                   of all that is random (1)
- *   release                  what is held leaves
+ *   forget                   what is held is lost
  *   record=FILE              what comes in, as it was, from now on; an empty name ends it
  *   replay=FILE              datagrams of a record, to where they went; REPLAY_EACH a millisecond
  *   replay_from=ADDRESS      … from that address from now on; an empty one: from where they came
@@ -70,15 +70,13 @@ enum count {
     TRUNCATED_SHORT,  // shorter than any message of its type, or than all
     TRUNCATED_SEALED, // still as long as a data message
     REORDERED,        // left behind the K-th that came after it
-    RELEASED,         // left before
     REPLAYED,
     COUNTS
 };
 static const char *const count_names[] = {
-    "received",       "received_bytes",    "forwarded",       "send_failed",      "lost",          "oversize",
-    "overflowed",     "duplicated",        "duplicated_init", "duplicated_other", "flipped_type",  "flipped_index",
-    "flipped_data",   "flipped_handshake", "flipped_mac2",    "flipped_cookie",   "flipped_other", "truncated",
-    "truncated_data", "reordered",         "released",        "replayed",
+    "received",     "received_bytes",  "forwarded",        "send_failed",  "lost",           "oversize",     "overflowed",
+    "duplicated",   "duplicated_init", "duplicated_other", "flipped_type", "flipped_index",  "flipped_data", "flipped_handshake",
+    "flipped_mac2", "flipped_cookie",  "flipped_other",    "truncated",    "truncated_data", "reordered",    "replayed",
 };
 _Static_assert(sizeof count_names / sizeof count_names[0] == COUNTS, "a name for each");
 
@@ -126,6 +124,7 @@ static const char *counts_path;
 static unsigned long n_commands;
 static FILE *record, *replay;
 static int replay_socket = -1;
+static unsigned long n_answered, answered_bytes; // what came back to it
 static volatile sig_atomic_t is_over;
 
 static _Noreturn void die(const char *what, const char *about)
@@ -213,7 +212,7 @@ static void enqueue(struct way *way, struct item *item, uint64_t now)
     put(&way->queue, item);
 }
 
-// Those that wait for this datagram; all, with UINT64_MAX.
+// Those that wait for this datagram.
 static void release(struct way *way, uint64_t number, uint64_t now)
 {
     struct queue held = way->held;
@@ -221,12 +220,20 @@ static void release(struct way *way, uint64_t number, uint64_t now)
     way->held = (struct queue){.end = &way->held.first};
     while (held.first) {
         struct item *item = get(&held);
-        if (item->due > number) {
+        if (item->due != number) {
             put(&way->held, item);
             continue;
         }
-        way->counts[item->due == number ? REORDERED : RELEASED]++;
+        way->counts[REORDERED]++;
         enqueue(way, item, now);
+    }
+}
+
+static void forget(struct way *way)
+{
+    while (way->held.first) {
+        free(get(&way->held));
+        way->counts[LOST]++;
     }
 }
 
@@ -428,6 +435,17 @@ static void replay_one(void)
     way->counts[is_sent ? REPLAYED : SEND_FAILED]++;
 }
 
+static void count_answers(void)
+{
+    static uint8_t bytes[DATAGRAM_MAX];
+    ssize_t len;
+
+    while (replay_socket >= 0 && (len = recv(replay_socket, bytes, sizeof bytes, 0)) >= 0) {
+        n_answered++;
+        answered_bytes += (unsigned long)len;
+    }
+}
+
 /* ---- commands ---- */
 
 // What the kernel dropped because the socket was full.
@@ -445,11 +463,13 @@ static void write_counts(void)
 {
     char path[4096];
 
+    count_answers();
     snprintf(path, sizeof path, "%s.new", counts_path);
     FILE *file = fopen(path, "w");
     if (!file)
         die("can't write", path);
-    fprintf(file, "commands=%lu\nis_replaying=%d\n", n_commands, replay != NULL);
+    fprintf(file, "commands=%lu\nis_replaying=%d\nanswered=%lu\nanswered_bytes=%lu\n", n_commands, replay != NULL, n_answered,
+            answered_bytes);
     for (int i = 0; i < WAYS; i++) {
         for (int j = 0; j < COUNTS; j++)
             fprintf(file, "%s.%s=%llu\n", way_names[i], count_names[j], (unsigned long long)ways[i].counts[j]);
@@ -509,9 +529,9 @@ static void command(char *line)
 
     if (value)
         *value++ = '\0';
-    if (strcmp(line, "release") == 0)
+    if (strcmp(line, "forget") == 0)
         for (int i = 0; i < WAYS; i++)
-            release(&ways[i], UINT64_MAX, now_ns());
+            forget(&ways[i]);
     else if (strcmp(line, "counts") == 0)
         ;
     else if (!value)

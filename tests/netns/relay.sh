@@ -4,7 +4,8 @@
 # relay: the process between the two sites that does to their datagrams what a bad network does (see relay.c), for scripts that have called
 # net_up router=yes. It stands in nsR; each site's Endpoint is the relay's address.
 
-declare -A RELAY_PORT=([A]=36161 [B]=36162) # each faces that site
+declare -A RELAY_PORT=([A]=36161 [B]=36162)  # each faces that site
+declare -A RELAY_TO=([A]=36160 [B]=36160)    # the ports that the sites listen on
 RELAY_PID=
 
 relay_address() { if [[ $UNDERLAY == 4 ]]; then echo 192.0.2.254; else echo 2001:db8::fe; fi; }
@@ -17,11 +18,11 @@ relay_build() {
     [[ -x $WORK/relay ]] || "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o "$WORK/relay" "$NETNS_DIR/relay.c"
 }
 
-# relay_start [COMMAND…]: FAR_PORT is the port that both sites listen on (36160).
+# relay_start [COMMAND…]
 relay_start() {
-    local port=${FAR_PORT:-36160} site towards=()
+    local site towards=()
     relay_build || return 1
-    for site in A B; do towards+=("$(relay_endpoint "$site")" "$(host_port "$(underlay_address "$site")" "$port")"); done
+    for site in A B; do towards+=("$(relay_endpoint "$site")" "$(host_port "$(underlay_address "$site")" "${RELAY_TO[$site]}")"); done
     rm -f "$WORK/relay.control" "$WORK/relay.counts"
     mkfifo "$WORK/relay.control"
     ip netns exec "$(ns nsR)" "$WORK/relay" "$WORK/relay.control" "$WORK/relay.counts" "${towards[@]}" "$@" </dev/null 2>"$WORK/relay.err" &
@@ -60,12 +61,88 @@ relay_count() {
     done | awk '{ sum += $1 } END { printf "%d\n", sum }'
 }
 
-# relay_cord_up [Section.Key=Value…]: as cord_up, through the relay.
+# relay_cord_up [Section.Key=Value…]: as cord_up, through the relay. B is there first and says nothing, so that no datagram comes to a
+# closed door.
 relay_cord_up() {
-    local site
-    for site in A B; do node_start "$site" Peer.Endpoint="$(relay_endpoint "$site")" "$@" || return 1; done
-    wait_until 15 both_are_up && return 0
+    relay_nodes_start "$@" && wait_until 15 both_are_up && return 0
     sed 's/^/# log A: /' "$WORK/A.log"
     sed 's/^/# log B: /' "$WORK/B.log"
     return 1
+}
+relay_nodes_start() { node_start B "$@" Peer.Endpoint= && node_start A "$@" Peer.Endpoint="$(relay_endpoint A)"; }
+
+# relay_settled: all that the nodes have sent has come to the relay, and all that it passed on has come to them. True only of nodes that
+# were started after it.
+relay_settled() {
+    local -A sent received at
+    local name value site
+    for site in A B; do
+        { read -r "sent[$site]" && read -r value && read -r "received[$site]"; } < <(status_get "$site" .counters.tx_datagrams \
+            .drops.receive_queue_full .counters.rx_datagrams) || return 1
+        received[$site]=$((received[$site] + value))
+    done
+    relay_do counts >/dev/null || return 1
+    while IFS='=' read -r name value; do at[$name]=$value; done <"$WORK/relay.counts"
+    [[ ${sent[A]} == "${at[ab.received]}" && ${sent[B]} == "${at[ba.received]}" &&
+        ${received[B]} == $((at[ab.forwarded] + at[ab.replayed])) && ${received[A]} == $((at[ba.forwarded] + at[ba.replayed])) ]]
+}
+
+# numbered OPTION…: frames from hA to hB; leaves its line in NUMBERED, and SENT, RECEIVED, DUPLICATES and CORRUPTED.
+numbered() {
+    NUMBERED=$(tool numbered --tx "$(ns hA)/eth0" --rx "$(ns hB)/eth0" "$@") || return 1
+    read -r SENT RECEIVED DUPLICATES CORRUPTED <<<"${NUMBERED//[a-z=]/}"
+}
+
+# transfer ADDRESS OPTION…: TCP from hA to hB.
+transfer() { tool transfer "$(ns hA)" "$(ns hB)" "$@" --timeout 100; }
+
+missed() { status_get "$1" .drops.receive_queue_full; }
+# agrees WHAT SITE GOT WANTED: exactly, but for what the node's socket had no room for, should this machine have been busy elsewhere.
+agrees() {
+    local missed
+    missed=$(missed "$2")
+    if [[ $missed == 0 ]]; then
+        is "$1" "$3" "$4"
+    else
+        check "$1, but for $missed that $2's socket had no room for" test "$3" -le "$4" -a $(($3 + missed)) -ge "$4"
+    fi
+}
+
+# ---- rows -------------------------------------------------------------------------------------------------------------------------
+
+# A seed has its cipher, underlay and mode; with ETHERCORD_FULL=1 there are 20, and each has all.
+relay_rows() {
+    if [[ ${ETHERCORD_FULL:-0} != 0 ]]; then
+        rows "$@" seed="$(seq -s, 20)" cipher=aes-256-gcm,chacha20-poly1305 underlay=4,6 mode=offload,wire,bare
+    else
+        rows "$@" seed=1,2 | sed 's/seed=1/& cipher=aes-256-gcm underlay=4 mode=offload/; s/seed=2/& cipher=chacha20-poly1305 underlay=6 mode=wire/'
+    fi
+}
+RELAY_BEGIN=() # commands that are there before the first datagram
+
+# row_up [Section.Key=Value…]: the network of ROW, a relay, and a session. The TAP's queue holds what numbered is ahead.
+row_up() {
+    net_up router=yes underlay="${ROW[underlay]}" && underlay_mode "${ROW[mode]}" || return 1
+    relay_start seed="${ROW[seed]}" "${RELAY_BEGIN[@]}" || return 1
+    relay_cord_up Node.Cipher="${ROW[cipher]}" Shortcut.Address= Tap.QueueLength=2000 "$@"
+}
+row_down() {
+    relay_stop
+    net_down
+}
+
+# each_row FUNCTION NAME=VALUE,…: for each of the rows over these and the seeds. ROW_TEXT is to be told with the results.
+each_row() {
+    local function=$1 row
+    shift
+    while read -r row; do
+        set_row "$row"
+        ROW_TEXT=$row
+        if row_up >"$WORK/up.out" 2>&1 && wait_until 15 path_is A 1500 && wait_until 15 path_is B 1500; then
+            "$function"
+        else
+            not_ok "$function: session ($row)" "$(tail -n 20 "$WORK/up.out")"
+        fi
+        row_down
+    done < <(relay_rows "$@")
 }

@@ -35,6 +35,7 @@ def main():
     parser.add_argument("address", help="of the receiver")
     parser.add_argument("--megabytes", type=int, default=50)
     parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--congestion", help="TCP congestion control")
     args = parser.parse_args()
     family = socket.AF_INET6 if ":" in args.address else socket.AF_INET
     l2.enter(args.sink)
@@ -47,8 +48,11 @@ def main():
         os._exit(0)
     os.close(write_end)
     l2.enter(args.source)
-    sock = socket.create_connection(listener.getsockname()[:2], args.timeout)
+    sock = socket.socket(family)
     sock.settimeout(args.timeout)
+    if args.congestion:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, args.congestion.encode())
+    sock.connect(listener.getsockname()[:2])
     digest = hashlib.sha256()
     began = time.monotonic()
     for _ in range(args.megabytes):
