@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
+# shellcheck disable=SC2034 # variables for the scripts
+#
 # relay: the process between the two sites that does to their datagrams what a bad network does (see relay.c), for scripts that have called
 # net_up router=yes. It stands in nsR; each site's Endpoint is the relay's address.
 
@@ -74,18 +76,13 @@ relay_nodes_start() { node_start B "$@" Peer.Endpoint= && node_start A "$@" Peer
 # relay_settled: all that the nodes have sent has come to the relay, and all that it passed on has come to them. True only of nodes that
 # were started after it.
 relay_settled() {
-    local -A sent received at
-    local name value site
-    for site in A B; do
-        { read -r "sent[$site]" && read -r value && read -r "received[$site]"; } < <(status_get "$site" .counters.tx_datagrams \
-            .drops.receive_queue_full .counters.rx_datagrams) || return 1
-        received[$site]=$((received[$site] + value))
-    done
-    relay_do counts >/dev/null || return 1
-    while IFS='=' read -r name value; do at[$name]=$value; done <"$WORK/relay.counts"
-    [[ ${sent[A]} == "${at[ab.received]}" && ${sent[B]} == "${at[ba.received]}" &&
-        ${received[B]} == $((at[ab.forwarded] + at[ab.replayed])) && ${received[A]} == $((at[ba.forwarded] + at[ba.replayed])) ]]
+    local sent_a sent_b got_a got_b missed_a missed_b
+    { read -r sent_a && read -r got_a && read -r missed_a; } < <(what_went A) || return 1
+    { read -r sent_b && read -r got_b && read -r missed_b; } < <(what_went B) || return 1
+    [[ $(relay_count ab.received) == "$sent_a" && $(relay_count ab.forwarded ab.replayed) == $((got_b + missed_b)) &&
+        $(relay_count ba.received) == "$sent_b" && $(relay_count ba.forwarded ba.replayed) == $((got_a + missed_a)) ]]
 }
+what_went() { status_get "$1" .counters.tx_datagrams .counters.rx_datagrams .drops.receive_queue_full; }
 
 # numbered OPTION…: frames from hA to hB; leaves its line in NUMBERED, and SENT, RECEIVED, DUPLICATES and CORRUPTED.
 numbered() {
@@ -120,28 +117,33 @@ relay_rows() {
 }
 RELAY_BEGIN=() # commands that are there before the first datagram
 
-# row_up [Section.Key=Value…]: the network of ROW, a relay, and a session. The TAP's queue holds what numbered is ahead.
-row_up() {
-    net_up router=yes underlay="${ROW[underlay]}" && underlay_mode "${ROW[mode]}" || return 1
-    relay_start seed="${ROW[seed]}" "${RELAY_BEGIN[@]}" || return 1
-    relay_cord_up Node.Cipher="${ROW[cipher]}" Shortcut.Address= Tap.QueueLength=2000 "$@"
+# relay_net_up: the network of ROW, and a relay.
+relay_net_up() {
+    net_up router=yes underlay="${ROW[underlay]}" && underlay_mode "${ROW[mode]}" && relay_start seed="${ROW[seed]}" "${RELAY_BEGIN[@]}"
 }
+# row_up [Section.Key=Value…]: a session too. The TAP's queue holds what numbered is ahead.
+# shellcheck disable=SC2120 # a script may do without
+row_up() { relay_net_up && relay_cord_up Node.Cipher="${ROW[cipher]}" Shortcut.Address= Tap.QueueLength=2000 "$@"; }
 row_down() {
     relay_stop
     net_down
 }
+row_is_found() { row_up && wait_until 15 path_is A 1500 && wait_until 15 path_is B 1500; }
 
-# each_row FUNCTION NAME=VALUE,…: for each of the rows over these and the seeds. ROW_TEXT is to be told with the results.
-each_row() {
-    local function=$1 row
-    shift
+# each_row FUNCTION NAME=VALUE,…: for each of the rows over these and the seeds, with a session; each_net: without. ROW_TEXT is to be told
+# with the results.
+each_row() { each_after row_is_found "$@"; }
+each_net() { each_after relay_net_up "$@"; }
+each_after() {
+    local before=$1 function=$2 row
+    shift 2
     while read -r row; do
         set_row "$row"
         ROW_TEXT=$row
-        if row_up >"$WORK/up.out" 2>&1 && wait_until 15 path_is A 1500 && wait_until 15 path_is B 1500; then
+        if "$before" >"$WORK/up.out" 2>&1; then
             "$function"
         else
-            not_ok "$function: session ($row)" "$(tail -n 20 "$WORK/up.out")"
+            not_ok "$function: $before ($row)" "$(tail -n 20 "$WORK/up.out")"
         fi
         row_down
     done < <(relay_rows "$@")
