@@ -134,8 +134,9 @@ struct keypair {
     uint32_t local_index;
     uint32_t remote_index;
     uint64_t born_ns;
-    uint64_t heard_ns; // first data message under it, 0 = none yet
-    bool is_answered;  // an echo sent under it: the peer has heard us under it, too
+    uint64_t heard_ns;   // first data message under it, 0 = none yet
+    uint64_t crossed_ns; // when one of the peer's was put behind it, 0 = never
+    bool is_answered;    // an echo sent under it: the peer has heard us under it, too
     enum cipher cipher;
     uint16_t far_tap_mtu;
     uint32_t far_features;     // set of enum feature

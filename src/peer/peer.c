@@ -107,12 +107,27 @@ void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LE
     peer->rtt_ns = age_ns(input->now_ns, peer->echo_sent_ns);
 }
 
+// A keypair of ours that the peer does not send with, though the echo under it was to make it do so. Handshakes that crossed, or were held
+// up, may have left each end with another one; or the peer was started anew just after it answered, and one that it made since has been
+// taken for crossed. A new handshake ends that.
+static bool is_alone_with_current(const struct peer *peer, const struct peer_input *input)
+{
+    const struct keypair *current = &peer->current;
+    const struct timing *timing = &peer->config.timing;
+
+    if (!current->is_used || !current->is_initiator || current->heard_ns)
+        return false;
+    if (current->crossed_ns && age_ns(input->now_ns, current->crossed_ns) >= 2 * timing->retry_first_ns)
+        return true;
+    return age_ns(input->now_ns, current->born_ns) >= timing->dead_after_ns;
+}
+
 static struct timers_view view_of(const struct peer *peer, const struct peer_input *input)
 {
     return (struct timers_view){
         .has_session = peer->current.is_used,
         .is_initiator = peer->current.is_initiator,
-        .wants_rekey = input->wants_rekey || peer->is_cut_off,
+        .wants_rekey = input->wants_rekey || peer->is_cut_off || is_alone_with_current(peer, input),
         .is_handshaking = peer->pending.is_active,
         .can_initiate = peer_n_targets(peer) > 0,
         .born_ns = peer->current.born_ns,

@@ -382,6 +382,7 @@ void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoi
         return;
     if (is_crossed(peer)) {
         keep_for_receiving(peer, next, acts);
+        peer->current.crossed_ns = input->now_ns;
         return;
     }
     bool is_validated = endpoint_equal(&next->at, from); // it received message 2 there

@@ -96,28 +96,88 @@ static void test_wants_rekey(void **state)
     }
 }
 
+static void forget_everything(struct end *end)
+{
+    memset(end->keystore, 0, sizeof *end->keystore);
+    memset(end->recv, 0, sizeof end->recv);
+    memset(&end->activity, 0, sizeof end->activity);
+    end->send = NULL;
+    start_peer(end);
+    set_addresses(end, &other_of(end)->at.remote, 1);
+}
+
 // The peer was restarted and has forgotten everything: a new handshake takes over, under the same timestamps.
 static void test_restarted(void **state)
 {
     struct wire *wire = *state;
     struct end *a = &wire->a;
-    uint64_t n_random = a->n_random + 1000;
 
     handshake(a);
-    init_end(wire, a, 0, (uint8_t[NOISE_KEY_LEN]){0});
-    make_keys(a->self.static_private, (uint8_t[NOISE_KEY_LEN]){0});
-    noise_public_key(a->self.static_public, a->self.static_private);
-    cookie_checker_init(&a->checker, a->self.static_public);
-    memcpy(a->config.public_key, wire->b.self.static_public, NOISE_KEY_LEN);
-    a->n_random = n_random;
     a->at = endpoint_at(77, 777);
     advance(wire, 3 * S);
-    start_peer(a);
-    set_addresses(a, &wire->b.at.remote, 1);
+    forget_everything(a);
     handshake(a);
     check_keypairs_agree(wire);
     assert_true(endpoint_equal(&wire->b.peer.endpoint, &a->at));
     assert_int_equal(wire->b.n_acts[PEER_ACT_WENT_DOWN], 0);
+}
+
+static void check_begins_anew(struct wire *wire, struct end *initiator)
+{
+    tick(initiator);
+    assert_int_equal(initiator->n_out, 1);
+    pass(initiator);
+    pass(other_of(initiator));
+    talk_both(wire);
+    check_keypairs_agree(wire);
+    check_places(&wire->a);
+    check_places(&wire->b);
+}
+
+// It was restarted just after it had answered: what it begins then looks as if both had called at once. The end with the greater key does
+// not stay with a keypair that nobody else has.
+static void test_restarted_after_answering(void **state)
+{
+    struct wire *wire = *state;
+    struct end *a = &wire->a, *b = &wire->b;
+
+    init_wire(wire, true);
+    tick(a);
+    pass(a);
+    pass(b);
+    uint32_t current = a->peer.current.local_index;
+    forget_everything(b);
+    advance(wire, 50 * MS);
+    tick(b);
+    pass(b);
+    pass(a);
+    talk(b);
+    assert_int_equal(a->peer.current.local_index, current);
+    advance(wire, 2 * a->config.timing.retry_first_ns - 1);
+    talk(b);
+    tick(a);
+    assert_int_equal(a->n_out, 0);
+    advance(wire, 1);
+    check_begins_anew(wire, a);
+}
+
+// The peer goes on under the old keypair and never under the new one: that is not for ever.
+static void test_never_heard_under_current(void **state)
+{
+    struct wire *wire = *state;
+    struct end *a = &wire->a;
+
+    handshake(a);
+    age_by(wire, 120 * S);
+    tick(a);
+    pass(a);
+    pass(&wire->b);
+    advance(wire, a->config.timing.dead_after_ns - 1);
+    talk(&wire->b);
+    tick(a);
+    assert_int_equal(a->n_out, 0);
+    advance(wire, 1);
+    check_begins_anew(wire, a);
 }
 
 /* ---- ends ---- */
@@ -360,12 +420,20 @@ static void test_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_WIRE(test_rekey),        ON_WIRE(test_rekey_by_responder),
-        ON_WIRE(test_wants_rekey),  ON_WIRE(test_restarted),
-        ON_WIRE(test_goodbye),      ON_WIRE(test_stop),
-        ON_WIRE(test_expiry),       ON_WIRE(test_expiry_of_next),
-        ON_WIRE(test_silence),      ON_WIRE(test_keepalive),
-        ON_WIRE(test_echo_answers), ON_WIRE(test_reasons),
+        ON_WIRE(test_rekey),
+        ON_WIRE(test_rekey_by_responder),
+        ON_WIRE(test_wants_rekey),
+        ON_WIRE(test_restarted),
+        ON_WIRE(test_restarted_after_answering),
+        ON_WIRE(test_never_heard_under_current),
+        ON_WIRE(test_goodbye),
+        ON_WIRE(test_stop),
+        ON_WIRE(test_expiry),
+        ON_WIRE(test_expiry_of_next),
+        ON_WIRE(test_silence),
+        ON_WIRE(test_keepalive),
+        ON_WIRE(test_echo_answers),
+        ON_WIRE(test_reasons),
     };
     if (sodium_init() < 0)
         return 1;
