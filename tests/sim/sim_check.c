@@ -1,99 +1,27 @@
 // SPDX-License-Identifier: MIT
 /*
- * sim_check: what must hold in every run.
+ * sim_check: what must hold in every run, looked at each second and at the end.
  *
- *   - a counter, once used under a key, belongs to that ciphertext for ever
+ *   - every datagram is in flight, held, in an inbox, given to a node, or counted as lost
  *   - every frame that went in came out, was taken, or is counted under a drop reason
- *   - every place of the keystore is where the keypairs say
+ *   - every handshake message is counted under a drop reason or has done something, and each only once
+ *   - every place of the keystore is where the keypairs say, and no more than two generations of keys are confirmed
+ *
+ * What becomes of each single datagram is in sim_books.c, of each numbered frame in sim_tap.c.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "ethercord/wire.h"
 #include "sim.h"
 
-/* ---- counters are used once ---- */
+/* ---- datagrams ---- */
 
-struct seal {
-    uint64_t counter, hash;
-    uint32_t receiver_index;
-    int sender;
-    bool is_used;
-};
-struct sim_seals { // open addressing
-    struct seal *at;
-    size_t n, cap;
-};
-
-struct sim_seals *sim_seals_new(void)
+void sim_check_net(struct sim *sim)
 {
-    struct sim_seals *seals = calloc(1, sizeof *seals);
+    uint64_t sum = sim->n_given + sim->flying.n + sim->held.n;
 
-    if (!seals || !(seals->at = calloc(seals->cap = 1024, sizeof *seals->at)))
-        abort();
-    return seals;
-}
-
-void sim_seals_free(struct sim_seals *seals)
-{
-    free(seals->at);
-    free(seals);
-}
-
-static uint64_t hash_of(const uint8_t *bytes, size_t len)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); // FNV-1a
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-static struct seal *find(struct sim_seals *seals, const struct seal *wanted)
-{
-    uint64_t mixed = (wanted->counter + ((uint64_t)wanted->receiver_index << 20)) * UINT64_C(0x9e3779b97f4a7c15);
-    size_t i = (size_t)(mixed >> 20) % seals->cap;
-
-    for (; seals->at[i].is_used; i = (i + 1) % seals->cap)
-        if (seals->at[i].counter == wanted->counter && seals->at[i].receiver_index == wanted->receiver_index &&
-            seals->at[i].sender == wanted->sender)
-            break;
-    return &seals->at[i];
-}
-
-static void grow(struct sim_seals *seals)
-{
-    struct sim_seals larger = {.n = seals->n, .cap = 2 * seals->cap};
-
-    if (!(larger.at = calloc(larger.cap, sizeof *larger.at)))
-        abort();
-    for (size_t i = 0; i < seals->cap; i++)
-        if (seals->at[i].is_used)
-            *find(&larger, &seals->at[i]) = seals->at[i];
-    free(seals->at);
-    *seals = larger;
-}
-
-void sim_check_seal(struct sim *sim, const struct sim_datagram *datagram)
-{
-    struct data_header header;
-
-    sim_assert(sim, wire_classify(datagram->bytes, datagram->len) == MESSAGE_DATA);
-    data_header_decode(datagram->bytes, &header);
-    const struct seal seal = {.counter = header.counter,
-                              .receiver_index = header.receiver_index,
-                              .sender = datagram->sender,
-                              .hash = hash_of(datagram->bytes, datagram->len),
-                              .is_used = true};
-    if (2 * sim->seals->n >= sim->seals->cap)
-        grow(sim->seals);
-    struct seal *known = find(sim->seals, &seal);
-    if (known->is_used) {
-        sim_assert(sim, known->hash == seal.hash);
-        return;
-    }
-    *known = seal;
-    sim->seals->n++;
+    for (enum sim_loss where = 0; where < SIM_LOSS_COUNT; where++)
+        sum += sim->n_lost[where];
+    for (size_t id = 0; id < sim->n_nodes; id++)
+        sum += sim->nodes[id].inbox.n;
+    sim_assert(sim, sim->n_taken + sim->n_made == sum);
 }
 
 /* ---- sums ---- */
@@ -120,6 +48,34 @@ static void check_sums(struct sim *sim, const struct node *node)
                                                         sum_of_drops(rx, DROP_SHORTCUT_SILENT, DROP_COUNT - 1));
 }
 
+// Of handshakes: rx and main drop or use each, and use each that the peer made once at the most.
+static void check_handshakes(struct sim *sim, const struct sim_node *node)
+{
+    const struct counters *main = &node->node->counters[NODE_MAIN], *rx = &node->node->counters[NODE_RX];
+    uint64_t n_dropped =
+        sum_of_drops(rx, DROP_BAD_MAC2, DROP_HANDSHAKE_UNEXPECTED) + sum_of_drops(main, DROP_BAD_MAC2, DROP_HANDSHAKE_UNEXPECTED);
+
+    sim_assert(sim, n_dropped <= node->books.n_handshake);
+    sim_assert(sim, node->books.n_handshake - n_dropped <= node->books.n_genuine);
+}
+
+static void check_tap(struct sim *sim, const struct sim_node *node)
+{
+    const struct counters *tx = &node->node->counters[NODE_TX];
+
+    sim_assert(sim, tx->traffic[COUNT_TX_FRAMES] == node->books.n_sent);
+    sim_assert(sim, node->books.n_super_read > 0 || tx->traffic[COUNT_TAP_READ_FRAMES] == node->books.n_read);
+}
+
+static void check_datagrams(struct sim *sim, const struct sim_node *node)
+{
+    struct counters sum = {0};
+
+    node_count(node->node, &sum);
+    sim_assert(sim, sum.traffic[COUNT_TX_DATAGRAMS] + sum.traffic[COUNT_TX_COPIES] == node->books.n_taken);
+    sim_assert(sim, sum.traffic[COUNT_RX_DATAGRAMS] == node->books.n_given);
+}
+
 /* ---- keys ---- */
 
 static size_t n_taken(const struct keystore *keystore, bool is_send)
@@ -137,6 +93,18 @@ static bool has_recv(const struct rx *rx, uint32_t local_index)
         if (rx->sessions[i]->local_index == local_index)
             return true;
     return false;
+}
+
+enum { LIVE_MAX = 2, UNCONFIRMED_MAX = 1 };
+
+// Two generations of keys are in use at the most; beside them there may be one that the peer has not used yet.
+static void check_generations(struct sim *sim, const struct rx *rx)
+{
+    size_t n_confirmed = 0;
+
+    for (size_t i = 0; i < rx->n_sessions; i++)
+        n_confirmed += rx->sessions[i]->is_confirmed;
+    sim_assert(sim, n_confirmed <= LIVE_MAX && rx->n_sessions <= LIVE_MAX + UNCONFIRMED_MAX);
 }
 
 static void check_keys(struct sim *sim, const struct node *node)
@@ -176,6 +144,10 @@ void sim_check_node(struct sim *sim, const struct sim_node *node)
     if (!node->node || !is_settled(node->node))
         return;
     check_sums(sim, node->node);
+    check_tap(sim, node);
+    check_datagrams(sim, node);
+    check_handshakes(sim, node);
+    check_generations(sim, &node->node->rx);
     if (node_peer(node->node))
         check_keys(sim, node->node);
 }

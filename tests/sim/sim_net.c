@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * sim_net: the twin of the UDP socket, and the network between the nodes: loss, duplicates, delay, reordering, addresses that move.
+ * sim_net: the twin of the UDP socket, and the network between the nodes: loss, duplicates, delay, reordering, damage, wrong ways.
+ * Addresses and NATs are in sim_addr.c.
  *
- * A datagram goes: send -> (is it sealed twice?) -> recorded -> the test's filter -> blocked, loss, duplicate -> the heap of those in
- * flight -> the inbox of whoever is seen at that address when it arrives.
+ * A datagram goes: send -> the sender's NAT -> the books -> recorded -> the test's filter -> blocked, loss, duplicate, damage -> the heap
+ * of those in flight -> whoever is seen at that address when it arrives, if his NAT lets it in -> his inbox -> the books. Wherever one is
+ * lost it is counted, and sim_check_net() misses none.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +14,6 @@
 #include "ethercord/ecn.h"
 #include "ethercord/wire.h"
 #include "sim.h"
-
-struct addr sim_addr(unsigned last_byte, uint16_t port)
-{
-    return (struct addr){.family = AF_INET, .port = port, .ip = {192, 0, 2, (uint8_t)last_byte}};
-}
 
 bool sim_is_data(const struct sim_datagram *datagram)
 {
@@ -44,7 +41,7 @@ void sim_datagrams_free(struct sim_datagrams *datagrams)
     *datagrams = (struct sim_datagrams){0};
 }
 
-static struct sim_datagram *copy_of(const struct sim_datagram *datagram)
+struct sim_datagram *sim_copy(const struct sim_datagram *datagram)
 {
     struct sim_datagram *copy = malloc(sizeof *copy + datagram->len);
 
@@ -96,7 +93,7 @@ static struct sim_datagram *heap_get(struct sim_datagrams *heap)
 
 static void fly(struct sim *sim, const struct sim_datagram *datagram, const struct sim_link *link)
 {
-    struct sim_datagram *copy = copy_of(datagram);
+    struct sim_datagram *copy = sim_copy(datagram);
 
     copy->at_ns = sim->now_ns + link->delay_ms * NS_PER_MS + sim_below(sim, link->reorder_ms * NS_PER_MS);
     copy->order = sim->n_sends++;
@@ -110,6 +107,32 @@ static void fly(struct sim *sim, const struct sim_datagram *datagram, const stru
     heap_put_take(&sim->flying, copy);
 }
 
+void sim_lose(struct sim *sim, enum sim_loss where)
+{
+    sim->n_lost[where]++;
+}
+
+static void misroute(struct sim *sim, struct sim_datagram *datagram)
+{
+    datagram->to = sim->nodes[sim_below(sim, sim->n_nodes)].seen;
+}
+
+static void fly_somehow(struct sim *sim, const struct sim_datagram *datagram, const struct sim_link *link)
+{
+    bool is_damaged = sim_chance(sim, link->corrupt);
+    bool is_misrouted = sim_chance(sim, link->misroute) && sim_who_is_at(sim, &datagram->to);
+
+    if (!is_damaged && !is_misrouted) {
+        fly(sim, datagram, link);
+        return;
+    }
+    struct sim_datagram *copy = is_damaged ? sim_damaged(sim, datagram) : sim_copy(datagram);
+    if (is_misrouted)
+        misroute(sim, copy);
+    fly(sim, copy, link);
+    free(copy);
+}
+
 static void transmit(struct sim *sim, const struct sim_datagram *datagram)
 {
     const struct sim_link *link = &sim->links[datagram->sender];
@@ -117,25 +140,32 @@ static void transmit(struct sim *sim, const struct sim_datagram *datagram)
 
     if (fate == SIM_HOLD) {
         sim->has_reordered = true;
-        push(&sim->held, copy_of(datagram));
+        push(&sim->held, sim_copy(datagram));
+    } else if (fate != SIM_PASS) {
+        sim_lose(sim, SIM_LOST_FILTERED);
+    } else if (link->is_blocked) {
+        sim_lose(sim, SIM_LOST_BLOCKED);
+    } else if (sim_chance(sim, link->loss)) {
+        sim_lose(sim, SIM_LOST_BY_CHANCE);
+    } else {
+        fly_somehow(sim, datagram, link);
+        if (sim_chance(sim, link->duplicate)) {
+            sim->n_made++;
+            fly_somehow(sim, datagram, link);
+        }
     }
-    if (fate != SIM_PASS || link->is_blocked || sim_chance(sim, link->loss))
-        return;
-    fly(sim, datagram, link);
-    if (sim_chance(sim, link->duplicate))
-        fly(sim, datagram, link);
 }
 
 void sim_link(struct sim *sim, struct sim_link link)
 {
-    for (int id = 0; id < SIM_NODES; id++)
+    for (size_t id = 0; id < sim->n_nodes; id++)
         sim->links[id] = link;
 }
 
-void sim_inject(struct sim *sim, const struct sim_datagram *datagram, const struct addr *from, const struct addr *to)
+static void inject(struct sim *sim, const struct sim_datagram *datagram, const struct addr *from, const struct addr *to)
 {
     static const struct sim_link perfect;
-    struct sim_datagram *copy = copy_of(datagram);
+    struct sim_datagram *copy = sim_copy(datagram);
 
     sim->has_reordered = true; // a copy overtakes the original
     copy->sender = SIM_NOBODY;
@@ -145,20 +175,19 @@ void sim_inject(struct sim *sim, const struct sim_datagram *datagram, const stru
     free(copy);
 }
 
+void sim_inject(struct sim *sim, const struct sim_datagram *datagram, const struct addr *from, const struct addr *to)
+{
+    sim->n_made++;
+    inject(sim, datagram, from, to);
+}
+
 void sim_release(struct sim *sim, size_t i)
 {
     struct sim_datagram *datagram = sim->held.at[i];
 
-    sim_inject(sim, datagram, &datagram->from, &datagram->to);
+    inject(sim, datagram, &datagram->from, &datagram->to);
     free(datagram);
     memmove(&sim->held.at[i], &sim->held.at[i + 1], (--sim->held.n - i) * sizeof *sim->held.at);
-}
-
-void sim_move(struct sim *sim, int id, struct addr to, bool is_own)
-{
-    sim->nodes[id].seen = to;
-    if (is_own)
-        sim->nodes[id].own = to;
 }
 
 uint64_t sim_next_arrival(const struct sim *sim)
@@ -166,34 +195,72 @@ uint64_t sim_next_arrival(const struct sim *sim)
     return sim->flying.n ? sim->flying.at[0]->at_ns : UINT64_MAX;
 }
 
-static struct sim_node *who_is_at(struct sim *sim, const struct addr *addr)
+static void arrive_take(struct sim *sim, struct sim_datagram *datagram)
 {
-    for (int id = 0; id < SIM_NODES; id++)
-        if (addr_equal(&sim->nodes[id].seen, addr))
-            return &sim->nodes[id];
-    return NULL;
+    struct sim_node *node = sim_who_is_at(sim, &datagram->to);
+    enum sim_loss where = SIM_LOST_UNREAD;
+
+    if (!node) {
+        sim->n_stray++;
+        sim->stray_bytes += datagram->len;
+        where = SIM_LOST_STRAY;
+    } else if (!sim_nat_lets_in(node, &datagram->from)) {
+        where = SIM_LOST_IN_NAT;
+    } else if (node->node) {
+        push(&node->inbox, datagram);
+        sim_wake(node, NODE_RX);
+        return;
+    }
+    sim_lose(sim, where);
+    free(datagram);
 }
 
 void sim_deliver(struct sim *sim)
 {
-    while (sim->flying.n && sim->flying.at[0]->at_ns <= sim->now_ns) {
-        struct sim_datagram *datagram = heap_get(&sim->flying);
-        struct sim_node *node = who_is_at(sim, &datagram->to);
-
-        if (!node) {
-            sim->n_stray++;
-            sim->stray_bytes += datagram->len;
-        }
-        if (node && node->node) {
-            push(&node->inbox, datagram);
-            sim_wake(node, NODE_RX);
-        } else {
-            free(datagram);
-        }
-    }
+    while (sim->flying.n && sim->flying.at[0]->at_ns <= sim->now_ns)
+        arrive_take(sim, heap_get(&sim->flying));
 }
 
 /* ---- the socket ---- */
+
+// What goes nowhere is neither misrouted nor recorded: the probe of an attacker's address must not get to the peer, who would answer it.
+static void record(struct sim *sim, const struct sim_datagram *datagram)
+{
+    if (!sim_who_is_at(sim, &datagram->to))
+        return;
+    if (!sim->recorded_max || sim->recorded.n < sim->recorded_max) {
+        push(&sim->recorded, sim_copy(datagram));
+        return;
+    }
+    size_t i = (size_t)sim_below(sim, sim->recorded.n);
+    free(sim->recorded.at[i]);
+    sim->recorded.at[i] = sim_copy(datagram);
+}
+
+// What tx says of the datagram, NULL if it is main's.
+static const struct tx_datagram *find_made(const struct node *node, const uint8_t *bytes)
+{
+    for (int i = node->tx.first_out; i < node->tx.n_out; i++)
+        if (node->tx.out[i].bytes == bytes)
+            return &node->tx.out[i];
+    return NULL;
+}
+
+static void leave(struct sim_node *node, const struct sim_datagram *datagram)
+{
+    struct sim *sim = node->sim;
+    const struct sim_link *link = &sim->links[node->id];
+
+    if (sim->is_recording)
+        record(sim, datagram);
+    if (!link->carries || datagram->len <= link->carries) {
+        transmit(sim, datagram);
+        return;
+    }
+    sim_lose(sim, SIM_LOST_TOO_LONG);
+    if (link->has_icmp)
+        sim_icmp(node, &datagram->to, (uint32_t)link->carries + SIM_HEADERS_LEN);
+}
 
 static int send_one(struct sim_node *node, const struct udp_train *from, size_t at)
 {
@@ -212,20 +279,13 @@ static int send_one(struct sim_node *node, const struct udp_train *from, size_t 
         node->icmp.is_local = true;
         return -EMSGSIZE;
     }
+    sim_nat_out(node, &from->endpoint.remote);
     *datagram = (struct sim_datagram){.sender = node->id, .from = node->seen, .to = from->endpoint.remote, .ecn = from->ecn, .len = len};
     if (sim->links[node->id].is_marking && from->ecn != ECN_NOT_ECT)
         datagram->ecn = ECN_CE;
     memcpy(datagram->bytes, from->bytes + at, len);
-    if (sim_is_data(datagram))
-        sim_check_seal(sim, datagram);
-    if (sim->is_recording)
-        push(&sim->recorded, copy_of(datagram));
-    if (sim->links[node->id].carries && len > sim->links[node->id].carries) {
-        if (sim->links[node->id].has_icmp)
-            sim_icmp(node, &datagram->to, (uint32_t)sim->links[node->id].carries + SIM_HEADERS_LEN);
-        return 0;
-    }
-    transmit(sim, datagram);
+    sim_book_sent(node, datagram, find_made(node->node, from->bytes + at));
+    leave(node, datagram);
     return 0;
 }
 
@@ -286,9 +346,11 @@ static int recv_batch(struct udp *udp, struct udp_train *trains, int n)
 
     for (; i < n && taken < inbox->n; i++) {
         size_t cap = trains[i].len;
+        sim_book_given(node, inbox->at[taken]);
         begin_train(node, inbox->at[taken], &trains[i]);
         free(inbox->at[taken++]);
         while (taken < inbox->n && may_follow(node->sim, &trains[i], inbox->at[taken], cap)) {
+            sim_book_given(node, inbox->at[taken]);
             memcpy(trains[i].bytes + trains[i].len, inbox->at[taken]->bytes, inbox->at[taken]->len);
             trains[i].len += inbox->at[taken]->len;
             free(inbox->at[taken++]);

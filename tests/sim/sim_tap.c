@@ -17,7 +17,7 @@ _Static_assert((int)AT_FILL < (int)SIM_FRAME_MIN, "the shortest frame has them a
 
 static void make_frame(uint8_t *frame, int from, uint64_t number, size_t len)
 {
-    uint8_t header[] = {2, 0, 0, 0, 0, (uint8_t)(1 - from), 2, 0, 0, 0, 0, (uint8_t)from};
+    uint8_t header[] = {2, 0, 0, 0, 0, (uint8_t)sim_other(from), 2, 0, 0, 0, 0, (uint8_t)from};
     uint64_t fill = number * 31 + (uint64_t)from * 17 + len;
 
     memcpy(frame, header, sizeof header);
@@ -25,9 +25,10 @@ static void make_frame(uint8_t *frame, int from, uint64_t number, size_t len)
     frame[AT_SENDER] = (uint8_t)from;
     store_be64(frame + AT_NUMBER, number);
     store_be16(frame + AT_LEN, (uint16_t)len);
-    for (size_t i = AT_FILL; i < len; i++) {
+    for (size_t i = AT_FILL; i < len; i += sizeof fill) {
         fill = fill * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        frame[i] = (uint8_t)(fill >> 56);
+        uint64_t mixed = fill ^ fill >> 32;
+        memcpy(frame + i, &mixed, len - i < sizeof mixed ? len - i : sizeof mixed);
     }
 }
 
@@ -129,7 +130,7 @@ static void receive(struct sim *sim, int at, const struct tap_frame *frame)
     uint64_t number = load_be64(frame->bytes + AT_NUMBER);
     uint8_t expected[FRAME_MAX + 16];
 
-    sim_assert(sim, from == 1 - at); // not back to where it came from
+    sim_assert(sim, from == sim_other(at)); // not back to where it came from
     struct sim_traffic *traffic = &sim->traffic[from];
     sim_assert(sim, number < traffic->n_sent);
     sim_assert(sim, frame->len == traffic->sent[number].len);
@@ -156,6 +157,8 @@ static int read_batch(struct tap *tap, uint8_t *room, size_t room_len, struct ta
     for (; taken < n && queue->first < queue->n && room_len - at >= TAP_FRAME_MAX + TAP_TAILROOM; taken++) {
         struct sim_frame *frame = &queue->at[queue->first++];
         sim_assert(node->sim, frame->len <= TAP_FRAME_MAX);
+        node->books.n_read += frame->offload.kind == SUPER_NONE;
+        node->books.n_super_read += frame->offload.kind != SUPER_NONE;
         reads[taken] = (struct tap_read){.bytes = room + at, .len = frame->len, .offload = frame->offload};
         memcpy(reads[taken].bytes, frame->bytes, frame->len);
         at += frame->len + TAP_TAILROOM;
