@@ -58,13 +58,19 @@ bool key_decode(uint8_t key[static KEY_LEN], const char *text, size_t len)
 {
     size_t key_len = 0;
     const char *end = NULL;
+    char again[KEY_TEXT_CAP] = "";
     if (len != KEY_TEXT_LEN)
         return false;
     int result = sodium_base642bin(key, KEY_LEN, text, len, NULL, &key_len, &end, sodium_base64_VARIANT_ORIGINAL);
-    if (result == 0 && key_len == KEY_LEN && end == text + len)
-        return true;
-    sodium_memzero(key, KEY_LEN);
-    return false;
+    bool is_right = result == 0 && key_len == KEY_LEN && end == text + len;
+    // libsodium 1.0.18 takes some bytes above 0x7f for digits: the text has to be the one that the key has.
+    if (is_right)
+        key_encode(again, key);
+    is_right = is_right && sodium_memcmp(again, text, KEY_TEXT_LEN) == 0;
+    sodium_memzero(again, sizeof again);
+    if (!is_right)
+        sodium_memzero(key, KEY_LEN);
+    return is_right;
 }
 
 void key_encode(char text[static KEY_TEXT_CAP], const uint8_t key[static KEY_LEN])

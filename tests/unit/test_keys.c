@@ -83,6 +83,15 @@ static void test_decoding_is_strict(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_false(key_decode(key, bad[i], strlen(bad[i])));
     }
+    // Every byte that is no digit of base64, wherever it stands.
+    for (int byte = 0; byte < 256; byte++) {
+        char text[] = PRIVATE_TEXT;
+        if (byte != '\0' && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", byte))
+            continue;
+        text[byte % (KEY_TEXT_LEN - 1)] = (char)byte;
+        if (key_decode(key, text, KEY_TEXT_LEN))
+            fail_msg("byte %02x is taken for a digit", (unsigned)byte);
+    }
     assert_false(key_decode(key, PRIVATE_TEXT, KEY_TEXT_LEN - 1));
     assert_false(key_decode(key, PRIVATE_TEXT "\0", KEY_TEXT_LEN + 1));
 }
