@@ -8,16 +8,22 @@
 #include "ethercord/checksum.h"
 #include "ethercord/packet.h"
 
+enum { IPV4_FIRST_MIN = 0x45, IPV4_FIRST_MAX = 0x4f }; // version 4, and a header of 20 to 60 bytes
 enum { IPV6_ECN_AT = 1, IPV6_ECN_SHIFT = 4 }; // IPv6: the traffic class lies across two bytes
 
+// By the packet's own first byte, too: whatever else has come under that EtherType crosses as it is.
 static bool is_ipv4(const struct frame_view *frame)
 {
-    return frame->ether_type == ETHER_TYPE_IPV4 && frame->len - frame->l3_offset >= IPV4_HEADER_MIN;
+    const uint8_t *ip = frame->bytes + frame->l3_offset;
+
+    return frame->ether_type == ETHER_TYPE_IPV4 && frame->len - frame->l3_offset >= IPV4_HEADER_MIN && ip[0] >= IPV4_FIRST_MIN &&
+           ip[0] <= IPV4_FIRST_MAX;
 }
 
 static bool is_ipv6(const struct frame_view *frame)
 {
-    return frame->ether_type == ETHER_TYPE_IPV6 && frame->len - frame->l3_offset >= IPV6_HEADER_LEN;
+    return frame->ether_type == ETHER_TYPE_IPV6 && frame->len - frame->l3_offset >= IPV6_HEADER_LEN &&
+           frame->bytes[frame->l3_offset] >> 4 == 6;
 }
 
 enum ecn ecn_of(const struct frame_view *frame)

@@ -48,18 +48,22 @@ static void what_is_no_packet_has_none(void **state)
     (void)state;
     static const struct {
         uint16_t ether_type;
+        uint8_t first; // byte of the packet: its version, and the length of IPv4's header
         size_t l3_len; // less than a header: nothing to read from
         bool has_ecn;
     } rows[] = {
-        {0x0800, 0, false},  {0x0800, 19, false}, {0x0800, 20, true},  {0x86dd, 0, false},
-        {0x86dd, 39, false}, {0x86dd, 40, true},  {0x0806, 46, false}, {0x8100, 46, false}, // a tag that is cut off
-        {0x0026, 46, false}, {0x88b5, 46, false},
+        {0x0800, 0x45, 0, false},  {0x0800, 0x45, 19, false}, {0x0800, 0x45, 20, true},  {0x0800, 0x4f, 46, true},
+        {0x0800, 0x44, 46, false}, {0x0800, 0x65, 46, false}, {0x0800, 0x55, 46, false}, {0x86dd, 0x60, 0, false},
+        {0x86dd, 0x60, 39, false}, {0x86dd, 0x60, 40, true},  {0x86dd, 0x6f, 40, true},  {0x86dd, 0x40, 46, false},
+        {0x86dd, 0x7f, 46, false}, {0x0806, 0x45, 46, false}, {0x8100, 0x45, 46, false}, // a tag that is cut off
+        {0x0026, 0x45, 46, false}, {0x88b5, 0x45, 46, false},
     };
     for (size_t i = 0; i < N_OF(rows); i++) {
         uint8_t bytes[14 + 4 + 46];
         size_t l3 = rows[i].ether_type == 0x8100 ? 18 : 14;
         memset(bytes, 0xff, sizeof bytes); // every field there is says CE
         put16(bytes + 12, rows[i].ether_type);
+        bytes[l3] = rows[i].first;
         struct frame_view view;
         assert_true(frame_parse(&view, bytes, l3 + rows[i].l3_len));
         if ((ecn_of(&view) != ECN_NOT_ECT) != rows[i].has_ecn)
