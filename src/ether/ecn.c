@@ -9,7 +9,7 @@
 #include "ethercord/packet.h"
 
 enum { IPV4_FIRST_MIN = 0x45, IPV4_FIRST_MAX = 0x4f }; // version 4, and a header of 20 to 60 bytes
-enum { IPV6_ECN_AT = 1, IPV6_ECN_SHIFT = 4 }; // IPv6: the traffic class lies across two bytes
+enum { IPV6_ECN_AT = 1, IPV6_ECN_SHIFT = 4 };          // IPv6: the traffic class lies across two bytes
 
 // By the packet's own first byte, too: whatever else has come under that EtherType crosses as it is.
 static bool is_ipv4(const struct frame_view *frame)

@@ -43,8 +43,8 @@ static void check_sums(struct sim *sim, const struct node *node)
 
     sim_assert(sim, tx->traffic[COUNT_TAP_READ_FRAMES] + replies + not_written ==
                         tx->traffic[COUNT_TX_FRAMES] + tx->traffic[COUNT_SHORTCUT_TAKEN] + sum_of_drops(tx, 0, DROP_COUNT - 1));
-    sim_assert(sim, tx->traffic[COUNT_TAP_WRITTEN_FRAMES] + not_written ==
-                        tx->traffic[COUNT_SHORTCUT_SENT] + tx->traffic[COUNT_TOO_BIG_SENT]);
+    sim_assert(sim,
+               tx->traffic[COUNT_TAP_WRITTEN_FRAMES] + not_written == tx->traffic[COUNT_SHORTCUT_SENT] + tx->traffic[COUNT_TOO_BIG_SENT]);
     sim_assert(sim, rx->traffic[COUNT_RX_FRAMES] == rx->traffic[COUNT_TAP_WRITTEN_FRAMES] + rx->traffic[COUNT_SHORTCUT_TAKEN] +
                                                         rx->drops[DROP_TAP_DOWN] + rx->drops[DROP_TAP_WRITE_FAILED] +
                                                         sum_of_drops(rx, DROP_SHORTCUT_SILENT, DROP_COUNT - 1));
