@@ -360,7 +360,8 @@ static void keep_for_receiving(struct peer *peer, struct keypair *keypair, struc
 }
 
 // Whether the peer made `next` before it knew of our current keypair, with which it sends as soon as it does. After a while it is taken
-// not to know it at all: it may have been restarted just after it answered.
+// not to know it at all: it may have been restarted just after it answered. What is heard of in the same turn was heard before: the lesser
+// end, once it knows ours, completes no initiation that it has sent before.
 static bool is_crossed(const struct peer *peer)
 {
     const struct keypair *current = &peer->current;
@@ -368,7 +369,7 @@ static bool is_crossed(const struct peer *peer)
 
     if (current->heard_ns && current->heard_ns < until_ns)
         until_ns = current->heard_ns;
-    return peer->is_greater && current->is_used && current->is_initiator && peer->next.born_ns <= until_ns;
+    return peer->is_greater && current->is_used && current->is_initiator && peer->next.born_ns < until_ns;
 }
 
 void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoint *from, const struct peer_input *input,

@@ -96,6 +96,21 @@ static void test_wants_rekey(void **state)
     }
 }
 
+// The lesser end's key is used up by the first that it sends: what the greater end hears first, and the new initiation, come in one turn.
+static void test_wants_rekey_at_once(void **state)
+{
+    struct wire *wire = *state;
+
+    for (int is_a_greater = 0; is_a_greater < 2; is_a_greater++) {
+        init_wire(wire, is_a_greater);
+        handshake(&wire->a);
+        wire->b.wants_rekey = true;
+        tick(&wire->b);
+        wire->b.wants_rekey = false;
+        check_rekey(wire, &wire->b);
+    }
+}
+
 static void forget_everything(struct end *end)
 {
     memset(end->keystore, 0, sizeof *end->keystore);
@@ -423,6 +438,7 @@ int main(void)
         ON_WIRE(test_rekey),
         ON_WIRE(test_rekey_by_responder),
         ON_WIRE(test_wants_rekey),
+        ON_WIRE(test_wants_rekey_at_once),
         ON_WIRE(test_restarted),
         ON_WIRE(test_restarted_after_answering),
         ON_WIRE(test_never_heard_under_current),
