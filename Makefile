@@ -16,6 +16,7 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 PKG_CONFIG = pkg-config
+GCOV = gcov
 PACKAGES = libsodium libuv jansson libcap-ng libmnl libseccomp
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
@@ -24,7 +25,7 @@ FRAME_LIMIT = $(if $(SANITIZE)$(COVERAGE),,-Wframe-larger-than=2048)
 # tests/lint/hardening.test finds each of these in the program. -fcf-protection is for x86 alone.
 HARDEN = -fPIE $(if $(SANITIZE)$(COVERAGE),,-fstack-protector-strong -fstack-clash-protection $(CF_PROTECTION) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
-INSTRUMENT = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPOOL_POISON) $(if $(COVERAGE),--coverage -O0)
+INSTRUMENT = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer $(if $(FUZZ),,-DPOOL_POISON)) $(if $(COVERAGE),--coverage -O0)
 
 CFLAGS = -O2 -g
 LANGUAGE = -std=c11 -D_GNU_SOURCE -DETHERCORD_VERSION='"$(VERSION)"' -Iinclude
@@ -52,6 +53,9 @@ SIM_TESTS := $(SIM_SOURCES:%.c=$(BUILD)/%)
 LINT_TESTS := $(sort $(wildcard tests/lint/*.test))
 # What a sanitizer says is looked for where there is one.
 NETNS_TESTS := $(sort $(filter-out $(if $(SANITIZE),,tests/netns/sanitized.test),$(wildcard tests/netns/*.test)))
+FUZZ_TARGETS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_TEST := tests/fuzz/fuzz.test
+FUZZ_S = 30
 BENCH_TOOLS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 Q = $(if $(V),,@)
@@ -69,7 +73,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: FORCE all deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
-    bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind portable cov cov-report format format-check cppcheck tidy analyze hardening install uninstall dist clean help
+    fuzz fuzz-cov fuzz-programs fuzz-targets bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind portable cov cov-report format format-check cppcheck tidy analyze hardening install uninstall dist clean help
 
 all: $(PROGRAM) ## build build/ethercord (the default)
 
@@ -133,20 +137,35 @@ $(BUILD)/tests/sim/%: tests/sim/%.c $(SIM_HELPERS) $(LIB) $(BUILD)/flags $(BUILD
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(SIM_HELPERS) $(LIB) $(PKG_LIBS) -lcmocka
 
+$(BUILD)/obj/fuzz/%.o: tests/fuzz/%.c $(BUILD)/flags | deps-test
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# This one is the kernel to the devices.
+$(BUILD)/tests/fuzz/fuzz_devices: WRAP = $(addprefix -Wl$(comma)--wrap=,open ioctl readv writev recvmmsg recvmsg sendmmsg sendmsg getsockopt)
+comma = ,
+
+# Only with FUZZ=1, by clang: libFuzzer has a main() of its own.
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/fuzz/%.o $(SIM_HELPERS) $(LIB) $(BUILD)/objects
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pthread $(WRAP) -fsanitize=fuzzer -o $@ $< $(SIM_HELPERS) $(LIB) $(PKG_LIBS) -lcmocka
+
 $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/flags
 	$(call say,TOOL,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $<
 
--include $(OBJECTS:.o=.d) $(SIM_HELPERS:.o=.d) $(UNIT_TESTS:=.d) $(SIM_TESTS:=.d) $(BENCH_TOOLS:=.d)
+-include $(OBJECTS:.o=.d) $(SIM_HELPERS:.o=.d) $(UNIT_TESTS:=.d) $(SIM_TESTS:=.d) $(FUZZ_TARGETS:$(BUILD)/tests/%=$(BUILD)/obj/%.d) $(BENCH_TOOLS:=.d)
 
 programs: $(PROGRAM) $(UNIT_TESTS) $(SIM_TESTS) | deps-test
 
 check: ## build with warnings as errors and run all tests: unit, sim, lint, netns (these need root)
 	$(again) WERROR=1 check-built
 
-check-built: programs
-	$(RUN_TESTS) $(UNIT_TESTS) $(SIM_TESTS) $(LINT_TESTS) $(NETNS_TESTS)
+check-built: programs fuzz-programs
+	$(RUN_TESTS) $(UNIT_TESTS) $(SIM_TESTS) $(LINT_TESTS) $(NETNS_TESTS) $(FUZZ_TEST)
 
 check-full: ## the same with whole products of parameters; takes long
 	+$(Q)ETHERCORD_FULL=1 $(MAKE) --no-print-directory check
@@ -166,6 +185,20 @@ netns: $(PROGRAM) | deps-test ## only the tests in network namespaces (as root)
 demo: $(PROGRAM) | deps-test ## join two networks in namespaces and ping through the cord (as root)
 	@[ "$$(id -u)" -eq 0 ] || { echo "make demo: network namespaces need root; use: sudo make demo" >&2; exit 1; }
 	$(Q)$(TEST_ENV) tests/netns/demo.sh
+
+# The targets have a build directory of their own: another compiler, and everything instrumented. -O1: it compiles in half the time.
+fuzz-programs: | deps-test
+	$(again) BUILD=$(BUILD)/fuzz FUZZ=1 CC=clang CFLAGS='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined fuzz-targets
+
+fuzz-targets: $(FUZZ_TARGETS)
+
+fuzz: fuzz-programs ## feed every parser with what nobody would send, FUZZ_S=30 seconds each (libFuzzer, ASan, UBSan)
+	$(Q)$(TEST_ENV) FUZZ_S=$(FUZZ_S) $(FUZZ_TEST)
+
+fuzz-cov: | deps-test ## how many lines of each source the corpora of the fuzz targets run, in build/fuzz-cov
+	$(again) BUILD=$(BUILD)/fuzz-cov FUZZ=1 CC=clang COVERAGE=1 fuzz-targets
+	$(Q)$(TEST_ENV) FUZZ_BUILD=$(abspath $(BUILD))/fuzz-cov tests/fuzz/replay
+	$(again) BUILD=$(BUILD)/fuzz-cov CC=clang COVERAGE=1 GCOV='llvm-cov gcov' cov-report
 
 bench: $(PROGRAM) $(BENCH_TOOLS) | deps-bench ## measure against other tunnels (as root; over an hour; subsets: tests/bench/bench.sh)
 	@[ "$$(id -u)" -eq 0 ] || { echo "make bench: network namespaces need root; use: sudo make bench" >&2; exit 1; }
@@ -200,7 +233,7 @@ cov: ## how many lines of each source the unit tests and simulations run, in bui
 	$(again) BUILD=$(BUILD)/cov COVERAGE=1 CC=gcc cov-report
 
 cov-report:
-	@gcov --no-output $(OBJECTS) 2>/dev/null | awk -F "['%:]" '/^File/ { f = $$2 } \
+	@$(GCOV) --no-output $(OBJECTS) 2>/dev/null | awk -F "['%:]" '/^File/ { f = $$2 } \
 	    /^Lines executed/ && f ~ /^src\// { print $$2 "% " f; f = "" }' | sort -n
 
 format: | deps-test ## lay out all C sources by .clang-format

@@ -19,7 +19,7 @@ packages_of() {
         echo binutils git libcmocka-dev                                    # unit tests
         echo iproute2 iputils-arping iputils-ping ndisc6 procps strace util-linux # tests/netns: the namespaces and who asks in them
         echo ethtool iperf3 nftables python3 python3-scapy tcpdump tshark
-        echo clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck valgrind # tests/lint, make asan and so on
+        echo clang clang-format clang-tidy cppcheck libclang-rt-dev llvm shellcheck valgrind # tests/lint, make asan, make fuzz and so on
         ;;
     bench)
         echo fastd n2n openvpn tinc                                        # what ethercord is compared with

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/*
+ * control: what somebody with a permission may say on the control socket: one request, in one piece or in several. It is answered or not,
+ * but the connection ends, and nobody but "status" gets a status.
+ */
+#include "../../src/app/control.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+
+#define LONG_NAME "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+enum { LINE_MAX_BYTES = 64 }; // no request of ours is as long
+
+static char folder[] = "fuzz-XXXXXX"; // in the current one
+static uv_loop_t loop;
+static struct control control;
+static struct sockaddr_un at;
+static size_t n_built;
+static bool has_no_memory;
+
+static json_t *build(void *ctx)
+{
+    (void)ctx;
+    n_built++;
+    if (has_no_memory)
+        return NULL;
+    return json_pack("{s:i}", "schema", 1);
+}
+
+static void clean_up(void)
+{
+    control_stop(&control);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    unlink(at.sun_path);
+    rmdir(folder);
+}
+
+// What is in its way is a socket that nobody serves any more, or is not its own to remove.
+static void check_opening(void)
+{
+    char path[CONTROL_PATH_CAP], problem[256];
+
+    ensure(control_open(folder, "fuzz", path, problem, sizeof problem) == -EADDRINUSE);
+    ensure(control_open("/dev/null/none", "fuzz", path, problem, sizeof problem) < 0);
+    ensure(control_open("/", "dev/../dev/null/x", path, problem, sizeof problem) < 0);
+    ensure(control_open(folder, LONG_NAME, path, problem, sizeof problem) == -ENAMETOOLONG);
+    for (int i = 0; i < 2; i++) { // the second one finds what the first has left
+        int fd = control_open(folder, "stale", path, problem, sizeof problem);
+        ensure(fd >= 0 && close(fd) == 0);
+    }
+    ensure(unlink(path) == 0 && mkdir(path, 0700) == 0);
+    ensure(control_open(folder, "stale", path, problem, sizeof problem) == -EEXIST && rmdir(path) == 0);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    char path[CONTROL_PATH_CAP], problem[256];
+    (void)argc;
+    (void)argv;
+
+    ensure(mkdtemp(folder) && uv_loop_init(&loop) == 0);
+    int fd = control_open(folder, "fuzz", path, problem, sizeof problem);
+    ensure(fd >= 0);
+    check_opening();
+    control.build = build;
+    ensure(control_start(&control, &loop, fd) == 0);
+    at.sun_family = AF_UNIX;
+    memcpy(at.sun_path, path, sizeof path < sizeof at.sun_path ? sizeof path : sizeof at.sun_path);
+    atexit(clean_up);
+    return 0;
+}
+
+static void turn(void)
+{
+    for (int i = 0; i < 8; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+// The first line, up to a NUL in it.
+static bool is_status(const uint8_t *request, size_t len)
+{
+    const uint8_t *end = memchr(request, '\n', len < LINE_MAX_BYTES ? len : LINE_MAX_BYTES);
+
+    return end && end - request >= 6 && memcmp(request, "status", 6) == 0 && (request[6] == '\n' || request[6] == '\0');
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct reader in = reader_of(data, size);
+    uint8_t how = reader_u8(&in);
+    char answer[512];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    ensure(fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof at) == 0);
+    has_no_memory = how & 2;
+    size_t first = how & 1 ? reader_u8(&in) : in.left, n_before = n_built;
+    first = first < in.left ? first : in.left;
+    const uint8_t *request = in.at;
+    size_t request_len = in.left;
+    (void)!send(fd, request, first, MSG_NOSIGNAL);
+    turn();
+    (void)!send(fd, request + first, request_len - first, MSG_NOSIGNAL);
+    turn();
+    ssize_t n = recv(fd, answer, sizeof answer, 0);
+    ensure(n <= 0 || answer[0] == '{');
+    ensure(n_built == n_before + is_status(request, request_len));
+    close(fd);
+    for (int i = 0; i < 4 && control.n_clients > 0; i++)
+        turn();
+    ensure(control.n_clients == 0);
+    return 0;
+}

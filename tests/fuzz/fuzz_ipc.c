@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ipc: datagrams on the socketpair between monitor and worker. Only messages that are right in every field come through, and those as they
+ * were sent.
+ */
+#include "../../src/app/ipc.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "fuzz.h"
+
+static void check(const struct ipc_message *message)
+{
+    ensure(message->kind >= IPC_READY && message->kind < IPC_KIND_COUNT && message->n_addresses <= PEER_ADDRESSES_MAX);
+    ensure(message->kind == IPC_ADDRESSES || message->n_addresses == 0);
+    for (size_t i = 0; i < message->n_addresses; i++)
+        ensure(message->addresses[i].port != 0 && (message->addresses[i].family == AF_INET || message->addresses[i].family == AF_INET6));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int fds[2] = {-1, -1};
+    struct reader in = reader_of(data, size);
+    struct ipc_message message, sent = {.kind = reader_u8(&in)};
+    bool is_raw = reader_u8(&in) & 1;
+
+    if (fds[0] < 0)
+        ensure(ipc_pair(fds) == 0);
+    if (is_raw) {
+        if (in.left == 0 || send(fds[0], in.at, in.left, MSG_NOSIGNAL) < 0)
+            return 0;
+    } else {
+        sent.n_addresses = reader_u8(&in) % (PEER_ADDRESSES_MAX + 2);
+        reader_copy(&in, (uint8_t *)sent.addresses, in.left < sizeof sent.addresses ? in.left : sizeof sent.addresses);
+        ensure(ipc_send(fds[0], &sent) == 0);
+    }
+    int result = ipc_receive(fds[1], &message);
+    ensure(result == 1 || result == -EBADMSG);
+    if (result == 1)
+        check(&message);
+    if (result == 1 && !is_raw)
+        ensure(memcmp(&message, &sent, sizeof sent) == 0);
+    ensure(ipc_receive(fds[1], &message) == 0); // and nothing behind it
+    return 0;
+}
