@@ -6,11 +6,10 @@
  *
  * The node's books agree and its keys are where they belong (sim_check.c), whatever its peer does.
  */
-#include "../sim/sim.h"
+#include "fuzz_sim.h"
 
 #include "ethercord/session.h"
 #include "ethercord/wire.h"
-#include "fuzz.h"
 
 enum { OPS_MAX = 80, PAYLOAD_MAX = 1400, KEPT = 4 };
 
@@ -31,15 +30,6 @@ struct hostile {
 
 static struct reader script;
 static struct hostile hostile;
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    (void)argc;
-    (void)argv;
-    setenv("CMOCKA_TEST_ABORT", "1", 1); // a broken invariant is a crash
-    sim_begin();
-    return 0;
-}
 
 static const struct peer_self *own(const struct sim *sim)
 {

@@ -101,6 +101,31 @@ static void whole_runs_give_whole_pieces(uint64_t first_counter)
     check_outs();
 }
 
+// A run that never ends: as many segments as an index can tell, each the next one of the stream, more than an IP packet holds.
+static void endless_run(uint64_t first_counter)
+{
+    const struct split_run kept = cut;
+    struct segment segment = segments[0];
+    uint8_t bytes[SEGMENT_HEADERS_MAX];
+
+    cut.size = 0; // one payload for all of them
+    memcpy(bytes, segment.headers, segment.headers_len);
+    segment.headers = bytes;
+    for (uint8_t i = 0; i < SEGMENTS_MAX; i++) {
+        segment.index = i;
+        segment.counter = first_counter + i;
+        receive(&segment);
+        ensure(run.payload_len <= IP_PACKET_MAX);
+        if (super.packet.protocol == IPPROTO_TCP)
+            put32(bytes + super.packet.l4_offset + 4, get32(bytes + super.packet.l4_offset + 4) + segment.payload_len);
+        if (n_outs > OUT_MAX / 2)
+            check_outs();
+    }
+    finish();
+    check_outs();
+    cut = kept;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reader in = reader_of(data, size);
@@ -126,9 +151,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         finish();
         check_outs();
-        if (split_next_run(&super, 0, &limits, &cut))
+        if (split_next_run(&super, 0, &limits, &cut)) {
             whole_runs_give_whole_pieces(counter);
-        counter += SEGMENTS_MAX;
+            endless_run(counter + SEGMENTS_MAX);
+        }
+        counter += 2 * SEGMENTS_MAX;
     }
     return 0;
 }
