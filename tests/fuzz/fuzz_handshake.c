@@ -331,7 +331,7 @@ static void play(struct sim *sim)
     hostile.next_index = 0x1000;
     hostile.wall_ns = UINT64_C(1700000000) * NS_PER_S;
     cookie_jar_init(&hostile.jar, node_key(sim));
-    sim->is_recording = true;
+    sim->is_recording = sim->has_hostile_peer = true;
     sim->nodes[SIM_A].config.has_peer = (how & 12) != 12;
     if (how & 1)
         sim->nodes[SIM_A].config.self.ciphers = ciphers_available();

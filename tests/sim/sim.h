@@ -197,7 +197,8 @@ struct sim {
     size_t recorded_max;         // then a new one takes the place of any other; 0 = there is no limit
     size_t stray_bytes, n_stray; // went to addresses that nobody here has
     struct sim_seals *seals;
-    bool has_reordered; // frames may come out of order, too
+    bool has_reordered;    // frames may come out of order, too
+    bool has_hostile_peer; // a test holds the keys of one: there are no books on what that makes
 };
 
 // Seeds (sim_seeds.c).
