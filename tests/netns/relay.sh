@@ -91,7 +91,7 @@ numbered() {
 }
 
 # transfer ADDRESS OPTION…: TCP from hA to hB.
-transfer() { tool transfer "$(ns hA)" "$(ns hB)" "$@" --timeout 100; }
+transfer() { tool transfer "$(ns hA)" "$(ns hB)" --timeout 100 "$@"; }
 
 missed() { status_get "$1" .drops.receive_queue_full; }
 # agrees WHAT SITE GOT WANTED: exactly, but for what the node's socket had no room for, should this machine have been busy elsewhere.
