@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "ethercord/clock.h"
 #include "fuzz.h"
 
 static void check(const struct ipc_message *message)
@@ -18,12 +19,37 @@ static void check(const struct ipc_message *message)
         ensure(message->addresses[i].port != 0 && (message->addresses[i].family == AF_INET || message->addresses[i].family == AF_INET6));
 }
 
+// The monitor's guard: two bytes a message, its kind and the time since the last one. So many lookups at once, and one each period.
+static void check_guard(struct reader *in)
+{
+    struct ipc_guard guard = {0};
+    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0;
+    bool has_been_ready = false;
+
+    while (in->left > 0) {
+        struct ipc_message message = {.kind = reader_u8(in) % (IPC_KIND_COUNT + 1)};
+        now_ns += reader_u8(in) * (50 * NS_PER_MS);
+        enum ipc_verdict verdict = ipc_judge(&guard, &message, now_ns);
+        n_lookups += message.kind == IPC_RESOLVE && verdict == IPC_TAKE;
+        ensure(message.kind == IPC_RESOLVE || message.kind == IPC_READY || verdict == IPC_HOSTILE);
+        ensure(message.kind != IPC_READY || verdict == (has_been_ready ? IPC_HOSTILE : IPC_TAKE));
+        has_been_ready = has_been_ready || message.kind == IPC_READY;
+        ensure(n_lookups <= 2U * IPC_LOOKUPS_MAX + (now_ns - start_ns) / (IPC_LOOKUP_EVERY_MS * NS_PER_MS));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fds[2] = {-1, -1};
     struct reader in = reader_of(data, size);
     struct ipc_message message, sent = {.kind = reader_u8(&in)};
-    bool is_raw = reader_u8(&in) & 1;
+    uint8_t how = reader_u8(&in);
+    bool is_raw = how & 1;
+
+    if (how & 2) {
+        check_guard(&in);
+        return 0;
+    }
 
     if (fds[0] < 0)
         ensure(ipc_pair(fds) == 0);
