@@ -101,7 +101,9 @@ static void check_sockaddr(const uint8_t *bytes, size_t len)
         struct sockaddr_storage out;
         socklen_t out_len = addr_to_sockaddr(&addr, &out);
         ensure(addr_from_sockaddr(&again, (const struct sockaddr *)&out, out_len) && addr_equal(&addr, &again));
-        ensure(addr_equal_ip(&addr, &again));
+        ensure(addr_equal_ip(&addr, &again) && addr_is_unicast(&addr) == addr_is_unicast(&again));
+        char written[ADDR_TEXT_CAP];
+        ensure(strlen(addr_format(&addr, written)) < sizeof written);
     }
     free(sa);
 }
