@@ -109,9 +109,11 @@ static uint32_t action_of(enum sandbox_answer answer)
 static int add_call(scmp_filter_ctx filter, const struct sandbox_call *call)
 {
     int number = seccomp_syscall_resolve_name(call->name);
+    struct scmp_arg_cmp checks[] = {call->check, {0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0}};
+
     if (number == __NR_SCMP_ERROR)
         return 0;
-    return seccomp_rule_add_array(filter, action_of(call->answer), number, call->n_checks, &call->check);
+    return seccomp_rule_add_array(filter, action_of(call->answer), number, call->n_checks, checks);
 }
 
 static int add_list(scmp_filter_ctx filter, unsigned list)

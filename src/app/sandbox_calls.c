@@ -28,10 +28,13 @@ enum {
     R = 1 << SANDBOX_RX,
     MON = 1 << SANDBOX_MONITOR,
     ALL = M | T | R,
+    SIGNAL_OF_THREADS = 33, // glibc's SIGSETXID, which is in no header
     NEW_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP
 };
 
-// The rest of a row: any arguments, or one that must (not) be a value, or some of whose bits must be.
+// The rest of a row: any arguments; or one that must be a value; the same, and the process that it is done to is the caller's own; or some
+// bits of one. Never "not a value": the kernel looks at the lower half of most arguments, a filter at both halves, so that there is always
+// another way to write the value.
 #define ANY                                                                                                                                \
     ANSWER_ALLOW, 0,                                                                                                                       \
     {                                                                                                                                      \
@@ -42,10 +45,10 @@ enum {
     {                                                                                                                                      \
         (argument), SCMP_CMP_EQ, (scmp_datum_t)(value), 0                                                                                  \
     }
-#define IF_NOT(argument, value)                                                                                                            \
-    ANSWER_ALLOW, 1,                                                                                                                       \
+#define IF_OWN(argument, value)                                                                                                            \
+    ANSWER_ALLOW, 2,                                                                                                                       \
     {                                                                                                                                      \
-        (argument), SCMP_CMP_NE, (scmp_datum_t)(value), 0                                                                                  \
+        (argument), SCMP_CMP_EQ, (scmp_datum_t)(value), 0                                                                                  \
     }
 #define IF_BITS(argument, mask, value)                                                                                                     \
     ANSWER_ALLOW, 1,                                                                                                                       \
@@ -110,7 +113,9 @@ const struct sandbox_call sandbox_calls[] = {
     {"rt_sigprocmask", ALL | MON, ANY, "libuv, start and end of threads, abort()"},
     {"rt_sigreturn", ALL | MON, ANY, "end of a signal handler"},
     {"sigreturn", ALL | MON, ANY, "the same on 32-bit machines"},
-    {"rt_sigaction", ALL, IF_NOT(0, SIGSYS), "libuv: SIGTERM; abort()"},
+    {"rt_sigaction", ALL, IF(0, SIGTERM), "libuv"},
+    {"rt_sigaction", ALL, IF(0, SIGABRT), "abort()"},
+    {"rt_sigaction", ALL, IF(0, SIGNAL_OF_THREADS), "the 33rd, which the C library keeps for itself: start of the first thread"},
     {"rt_sigaction", MON, ANY, "libuv: its signals; start of threads"},
     {"restart_syscall", ALL | MON, ANY, "a wait that SIGSTOP and SIGCONT broke off"},
     {"sched_yield", ALL | MON, ANY, "libuv: while another thread wakes us"},
@@ -122,8 +127,8 @@ const struct sandbox_call sandbox_calls[] = {
     {"exit_group", ALL | MON, ANY, "end of the process"},
     {"getpid", ALL | MON, ANY, "abort(), status, name modules"},
     {"gettid", ALL | MON, ANY, "abort(), report of a refused call"},
-    {"tgkill", ALL | MON, IF(2, SIGABRT), "abort()"},
-    {"tgkill", ALL, IF(2, SIGSYS), "the end after a refused call"},
+    {"tgkill", ALL | MON, IF_OWN(2, SIGABRT), "abort()"},
+    {"tgkill", ALL, IF_OWN(2, SIGSYS), "the end after a refused call"},
     {"prctl", ALL | MON, IF(0, PR_SET_VMA), "malloc of newer C libraries: names for its memory"},
     {"prctl", ALL | MON, IF(0, PR_SET_NAME), "newer libuv: names for its threads"},
     {"clone", S | MON, IF_BITS(0, CLONE_THREAD | NEW_NAMESPACES, CLONE_THREAD), "a thread; never a process"},

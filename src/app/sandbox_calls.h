@@ -23,7 +23,7 @@ struct sandbox_call {
     const char *name;
     unsigned who; // bits 1 << enum sandbox_who
     enum sandbox_answer answer;
-    unsigned n_checks; // 0: any arguments
+    unsigned n_checks; // 0: any arguments; 1: `check`; 2: also, the first argument is the id of the process that loads the filter
     struct scmp_arg_cmp check;
     const char *why;
 };

@@ -20,8 +20,8 @@ def condition(text):
     if not match:
         return ANSWERS[text]
     parts = match[2].split(", ")
-    if text.startswith("IF_NOT"):
-        return f"not {parts[0]}"
+    if text.startswith("IF_OWN"):
+        return f"{parts[0]}, to itself"
     if not text.startswith("IF_BITS"):
         return "looks only" if parts[0] == "0" else parts[0]
     # The mask without what has to be set.

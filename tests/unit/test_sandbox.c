@@ -252,6 +252,27 @@ static int call_replace_handler(void)
     return signal(SIGSYS, SIG_IGN) == SIG_ERR ? errno : 0;
 }
 
+// The kernel takes the lower half of the argument, a filter compares the whole.
+static int call_replace_handler_disguised(void)
+{
+    return result_of(syscall(SYS_rt_sigaction, (UINT64_C(1) << 32) | SIGSYS, NULL, NULL, 8));
+}
+
+static int call_handle_term(void)
+{
+    return signal(SIGTERM, SIG_IGN) == SIG_ERR ? errno : 0;
+}
+
+static int call_abort_another(void)
+{
+    return result_of(syscall(SYS_tgkill, 0x7ffffff0, 0x7ffffff0, SIGABRT));
+}
+
+static int call_abort_own_thread(void)
+{
+    return result_of(syscall(SYS_tgkill, getpid(), 0x7ffffff0, SIGABRT));
+}
+
 static int call_set_limit(void)
 {
     uint64_t limit[2] = {0, 0};
@@ -314,6 +335,10 @@ static const struct probe probes[] = {
     {"prctl PR_SET_DUMPABLE", call_dumpable, 0, 0, 0},
     {"seccomp", call_seccomp, S, EFAULT, 0},
     {"rt_sigaction SIGSYS", call_replace_handler, MON, 0, 0},
+    {"rt_sigaction SIGSYS, disguised", call_replace_handler_disguised, MON, 0, 0},
+    {"rt_sigaction SIGTERM", call_handle_term, WORKER | MON, 0, 0},
+    {"tgkill of another process", call_abort_another, 0, 0, 0},
+    {"tgkill of an own thread", call_abort_own_thread, WORKER | MON, ESRCH, 0},
     {"prlimit64 to set", call_set_limit, 0, 0, 0},
 #ifdef __x86_64__
     {"getpid by x32", call_x32, 0, 0, 0},
@@ -402,7 +427,8 @@ static void the_list_holds_on_other_machines(void **state)
         for (size_t j = 0; j < sandbox_n_calls; j++) {
             const struct sandbox_call *call = &sandbox_calls[j];
             int number = seccomp_syscall_resolve_name(call->name);
-            error = call->answer != ANSWER_ALLOW ? 0 : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, call->n_checks, &call->check);
+            struct scmp_arg_cmp checks[] = {call->check, {0, SCMP_CMP_EQ, 1, 0}};
+            error = call->answer != ANSWER_ALLOW ? 0 : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, call->n_checks, checks);
             if (error)
                 fail_msg("%s on machine %#x: %s", call->name, (unsigned)machines[i], strerror(-error));
         }
