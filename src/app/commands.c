@@ -355,7 +355,7 @@ int command_status(const struct command_line *line)
         return CODE_FAILED;
     }
     if (line->wants_json) {
-        (void)json_dumpf(status, stdout, JSON_INDENT(2));
+        (void)json_dumpf(status, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         printf("\n");
     } else {
         status_text_print(status, stdout);

@@ -27,11 +27,13 @@ static bool get_number(const json_t *object, const char *key, double *out)
     return true;
 }
 
+// Nothing that a node says goes beyond ASCII; what does could be a control character of a terminal (U+0080 to U+009F), or text that runs
+// from right to left.
 static void put_text(FILE *out, const char *text)
 {
     for (size_t i = 0; i < TEXT_SHOWN_MAX && text[i]; i++) {
         unsigned char c = (unsigned char)text[i];
-        fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
+        fputc(c < 0x20 || c >= 0x7f ? '?' : c, out);
     }
 }
 
