@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "ethercord/clock.h"
@@ -67,6 +68,8 @@ static void on_addresses(void *ctx, const struct lookup_answer *answer)
 // Where we may not, we go first: the kernel then sends it SIGTERM (see confine.c).
 static void end_worker(struct monitor *monitor)
 {
+    if (monitor->has_ended) // its number may be somebody else's by now
+        return;
     if (kill(monitor->worker, SIGKILL) == 0 || errno == ESRCH)
         return;
     log_error("can't end the worker (process %d): %s; leaving it", (int)monitor->worker, strerror(errno));
@@ -106,6 +109,7 @@ static void log_end(const struct monitor *monitor, int signal)
 static void worker_ended(struct monitor *monitor, int status)
 {
     monitor->has_ended = true;
+    uv_timer_stop(&monitor->timer);
     if (WIFEXITED(status)) {
         monitor->exit_code = WEXITSTATUS(status);
     } else {
@@ -163,8 +167,10 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < MESSAGES_MAX && got > 0; i++)
         if ((got = ipc_receive(monitor->ipc_fd, &message)) > 0)
             got = take_message(monitor, &message);
-    if (got == -EPIPE) {
-        uv_poll_stop(poll); // it is ending; SIGCHLD follows
+    if (got == -EPIPE) { // it is ending, and SIGCHLD follows; or it says so (a message of no bytes looks the same) and stays
+        uv_poll_stop(poll);
+        if (!monitor->is_stopping)
+            uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
     } else if (got < 0) {
         log_error("the worker said what no worker of ours says: it is in somebody else's hands; ending it");
         uv_poll_stop(poll);
@@ -201,14 +207,21 @@ static int start(struct monitor *monitor)
     return uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
 }
 
+// The end of the socketpair ends it, too, where it may not be signalled.
+static void abandon(pid_t worker, int ipc_fd)
+{
+    close(ipc_fd);
+    kill(worker, SIGTERM);
+    waitpid(worker, NULL, 0);
+}
+
 static int watch(struct monitor *monitor)
 {
     int error = start(monitor);
 
     if (error) {
         log_error("can't start the monitor: %s", uv_strerror(error));
-        kill(monitor->worker, SIGTERM);
-        waitpid(monitor->worker, NULL, 0);
+        abandon(monitor->worker, monitor->ipc_fd);
         return CODE_FAILED;
     }
     stop_signals(SIG_UNBLOCK);
@@ -227,8 +240,8 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
     struct monitor *monitor = calloc(1, sizeof *monitor);
 
     if (!monitor) {
-        kill(worker, SIGTERM);
-        waitpid(worker, NULL, 0);
+        log_error("can't start the monitor: out of memory");
+        abandon(worker, ipc_fd);
         return CODE_FAILED;
     }
     *monitor = (struct monitor){.config = config,

@@ -129,6 +129,19 @@ static void noise(int fd)
     stay();
 }
 
+// For the monitor both look like the end of the worker.
+static void nothing_said(int fd)
+{
+    (void)send(fd, "", 0, MSG_NOSIGNAL);
+    stay();
+}
+
+static void no_more_to_say(int fd)
+{
+    close(fd);
+    stay();
+}
+
 static bool ask_for_addresses(int fd)
 {
     return ipc_send(fd, &(struct ipc_message){.kind = IPC_RESOLVE}) == 0;
@@ -255,6 +268,19 @@ static void who_says_what_no_worker_says_is_ended(void **state)
     }
 }
 
+static void who_is_deaf_and_stays_is_ended(void **state)
+{
+    static void (*const workers[])(int fd) = {nothing_said, no_more_to_say};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        monitor(workers[i]);
+        assert_int_equal(found->exit_code, CODE_FAILED);
+        assert_non_null(strstr(found->log, "does not end"));
+        assert_non_null(strstr(found->log, "signal 9"));
+    }
+}
+
 static void lookups_are_limited(void **state)
 {
     (void)state;
@@ -306,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_says_what_no_worker_says_is_ended),
+        cmocka_unit_test(who_is_deaf_and_stays_is_ended),
         cmocka_unit_test(lookups_are_limited),
         cmocka_unit_test(an_honest_worker_is_served),
         cmocka_unit_test(the_limit_refills),
