@@ -419,8 +419,10 @@ int worker_main(struct config *config, struct worker_devices *devices)
     worker->config = config;
     worker->devices = devices;
     worker->facts = facts_of(config, devices);
-    if (!confine(worker))
+    if (!confine(worker)) {
+        free(worker);
         return CODE_FAILED;
+    }
     worker->facts.sandbox = &worker->sandbox;
     worker->facts.page = devices->page;
     queues_open(&worker->queues, config->tap.name);
