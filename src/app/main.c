@@ -2,6 +2,7 @@
 /*
  * main: gets libsodium ready, sees to it that no key ends up in a core dump, and hands the command line over.
  */
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -10,8 +11,18 @@
 #include "confine.h"
 #include "leaks.h"
 
+// Where stdin, stdout or stderr is closed the next thing that is opened would take its place: the log would be written to the TAP, or into
+// libuv's pipe. What stands in for it can't be used either, so that using it fails as before.
+static void keep_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); // NOLINT(android-cloexec-open): like those that it is for
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard();
     if (sodium_init() < 0) {
         fprintf(stderr, "ethercord: libsodium can't be initialized; is there a source of randomness?\n");
         return CODE_FAILED;
