@@ -126,6 +126,14 @@ static bool open_control(struct stages *stages)
     return stages->devices.control_fd >= 0;
 }
 
+// Root without CAP_DAC_OVERRIDE, which the monitor gave up, may not do that in a folder of somebody else.
+static void remove_control(const char *path)
+{
+    if (unlink(path) < 0 && errno != ENOENT)
+        log_warning("can't remove the control socket %s: %s; the next start will: give its folder to the user who starts ethercord", path,
+                    strerror(errno));
+}
+
 static bool set_link_up(struct stages *stages)
 {
     const struct tap_settings *tap = &stages->config->tap;
@@ -239,7 +247,7 @@ int app_run(struct config *config, const char *run_dir, bool wants_sandbox)
             if (error)
                 log_warning("can't put %s back as it was: %s", config->tap.name, strerror(-error));
         }
-        unlink(stages.control_path);
+        remove_control(stages.control_path);
     }
     if (code == CODE_DONE)
         log_info("stopped");
