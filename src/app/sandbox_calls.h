@@ -2,7 +2,8 @@
 /*
  * sandbox_calls: the allow-list of system calls as a table: name, who may make it, with which argument, and what for.
  *
- * By name, so that it holds for every machine: libseccomp leaves out what a machine does not have. docs/sandbox.md shows the same table.
+ * By name, so that it can be loaded on every machine: libseccomp leaves out what a machine does not have. docs/sandbox.md shows the same
+ * table.
  */
 #ifndef ETHERCORD_APP_SANDBOX_CALLS_H
 #define ETHERCORD_APP_SANDBOX_CALLS_H
