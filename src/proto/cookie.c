@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ethercord/bytes.h"
+#include "ethercord/clock.h"
 #include "ethercord/log.h"
 
 enum { MACS_LEN = 2 * MAC_LEN, KEY_LEN = 32 };
@@ -68,9 +69,10 @@ static void forget_cookie(struct cookie_jar *jar)
     jar->has_cookie = false;
 }
 
+// Another thread made it, perhaps after this one looked at the clock: then it is fresh, not ages old.
 static bool secret_is_fresh(const struct cookie_checker *checker, uint64_t now_ns)
 {
-    return checker->has_secret && now_ns - checker->secret_born_ns <= COOKIE_LIFETIME_NS;
+    return checker->has_secret && age_ns(now_ns, checker->secret_born_ns) <= COOKIE_LIFETIME_NS;
 }
 
 void cookie_checker_init(struct cookie_checker *checker, const uint8_t own_public_key[static NOISE_KEY_LEN])
