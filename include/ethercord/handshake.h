@@ -59,6 +59,7 @@ struct handshake {
     struct cookie_replies replies;
     struct peer_acts acts;
     struct log_limit send_failed, under_load;
+    bool is_tx_sharing;      // as tx was told last
     bool needs_tx, needs_rx; // somebody has to be woken at the end of the turn
 };
 

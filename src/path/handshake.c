@@ -97,6 +97,18 @@ static void switch_send(struct handshake *handshake, struct send_session *sessio
     handshake_order_rx(handshake, &(struct order){.kind = ORDER_CURRENT, .u.local_index = handshake->peer->current.local_index});
 }
 
+// Whoever copies the peer's datagrams from here and there decides how often it begins and ends. While tx is held up it does not begin; and
+// what has not begun needs no end.
+static void share(struct handshake *handshake, const struct peer_share *share)
+{
+    bool is_begun = share->n_bytes > 0;
+
+    if (is_begun ? ring_is_crowded(handshake->orders_tx) : !handshake->is_tx_sharing)
+        return;
+    handshake->is_tx_sharing = is_begun;
+    order_tx(handshake, &(struct order){.kind = ORDER_SHARE, .u.share = *share});
+}
+
 static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_t now_ns)
 {
     switch (act->kind) {
@@ -128,8 +140,7 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         handshake_order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         break;
     case PEER_ACT_SHARE:
-        if (!ring_is_crowded(handshake->orders_tx) || act->u.share.n_bytes == 0)
-            order_tx(handshake, &(struct order){.kind = ORDER_SHARE, .u.share = act->u.share});
+        share(handshake, &act->u.share);
         break;
     case PEER_ACT_SET_PATH_MTU:
         if (ring_is_crowded(handshake->orders_tx))

@@ -221,6 +221,46 @@ static void test_forward_from_the_start(void **state)
     sim_each_seed("test_forward_from_the_start", 40, forward_from_the_start);
 }
 
+/* ---- … and to make an end do more than it can ---- */
+
+static int send_nothing(struct udp *udp, const struct udp_train *trains, int n)
+{
+    (void)udp;
+    (void)trains;
+    (void)n;
+    return 0; // would block
+}
+
+// Copies come from two places in turn, so that the peer seems to be somewhere else all the time; and nothing can be sent meanwhile.
+static void forward_to_one_who_is_stuck(struct sim *sim)
+{
+    struct attack attack = {.from = sim_addr(66, 666), .every = 1};
+    struct udp *udp = &sim->nodes[SIM_B].udp[0];
+
+    start_flowing(sim);
+    const struct udp_ops *usual = udp->ops;
+    const struct udp_ops stuck = {usual->recv_batch, send_nothing, usual->next_error};
+    sim_flow(sim, SIM_A, NS_PER_MS, 60, 200);
+    sim->filter = forward_copy;
+    sim->filter_ctx = &attack;
+    udp->ops = &stuck;
+    for (unsigned ms = 0; ms < 25000; ms++) {
+        attack.from = sim_addr(66 + ms / 2 % 2, 666);
+        sim_run(sim, NS_PER_MS);
+    }
+    udp->ops = usual;
+    sim->filter = NULL;
+    sim_run(sim, NS_PER_S);
+    sim_assert(sim, sim->stray_bytes <= 3 * attack.n_bytes);
+    sim_heal(sim);
+}
+
+static void test_forward_to_one_who_is_stuck(void **state)
+{
+    (void)state;
+    sim_each_seed("test_forward_to_one_who_is_stuck", 2, forward_to_one_who_is_stuck);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_forward_once),
         cmocka_unit_test(test_forward_from_the_start),
+        cmocka_unit_test(test_forward_to_one_who_is_stuck),
     };
 
     sim_begin();
