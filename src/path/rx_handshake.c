@@ -17,7 +17,7 @@
 enum {
     INITIATIONS_PER_S = 50, // a handshake costs main some 200 us: beyond these numbers a cookie has to be shown first
     INITIATIONS_BURST = 50,
-    ANSWERS_PER_S = 50, // to our initiations, of which there are some two a second
+    ANSWERS_PER_S = 50, // of each kind, to our initiations, of which there are some two a second
     ANSWERS_BURST = 50
 };
 
@@ -49,14 +49,15 @@ enum drop_reason rx_take_initiation(struct rx *rx, const struct rx_datagram *dat
     return ask_for_cookie(rx, datagram);
 }
 
-// Of the initiation that main waits with, and not too many: somebody may see its index, and answer faster than the peer.
-static enum drop_reason take_answer(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns)
+// Of the initiation that main waits with, and not too many: somebody may see its index, and answer faster than the peer. `full_ns`: a
+// bucket for each kind, for who does not know our public key can make cookie replies, but no responses.
+static enum drop_reason take_answer(struct rx *rx, const struct rx_datagram *datagram, uint64_t *full_ns, uint64_t now_ns)
 {
     uint32_t pending = atomic_load_explicit(rx->pending_index, memory_order_relaxed);
 
     if (pending == 0 || wire_index(datagram->bytes) != pending)
         return DROP_HANDSHAKE_UNEXPECTED;
-    if (!bucket_take(&rx->answers_full_ns, NS_PER_S / ANSWERS_PER_S, ANSWERS_BURST, now_ns))
+    if (!bucket_take(full_ns, NS_PER_S / ANSWERS_PER_S, ANSWERS_BURST, now_ns))
         return DROP_HANDSHAKE_LIMIT;
     return pass_on(rx, datagram);
 }
@@ -65,10 +66,10 @@ enum drop_reason rx_take_response(struct rx *rx, const struct rx_datagram *datag
 {
     if (!cookie_check_mac1(&rx->checker, datagram->bytes, datagram->len))
         return DROP_BAD_MAC1;
-    return take_answer(rx, datagram, now_ns);
+    return take_answer(rx, datagram, &rx->responses_full_ns, now_ns);
 }
 
 enum drop_reason rx_take_cookie_reply(struct rx *rx, const struct rx_datagram *datagram, uint64_t now_ns)
 {
-    return take_answer(rx, datagram, now_ns);
+    return take_answer(rx, datagram, &rx->cookie_replies_full_ns, now_ns);
 }

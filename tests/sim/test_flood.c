@@ -172,6 +172,30 @@ static void test_uninvited_answers(void **state)
     sim_each_seed("test_uninvited_answers", 4, uninvited_answers);
 }
 
+// Somebody sees A's initiation, and answers it with cookie replies without end before B can. That takes no key, and keeps nobody out.
+static void cookie_replies_first(struct sim *sim)
+{
+    struct flood flood;
+
+    sim_link(sim, (struct sim_link){.delay_ms = 10});
+    sim_start(sim);
+    flood_init(sim, &flood, SIM_A);
+    for (uint64_t ms = 0; ms < 2000; ms++) {
+        struct addr from = sim->nodes[SIM_B].seen;
+        for (unsigned i = 0; i < 20; i++)
+            hurl(sim, &flood, &from, WIRE_COOKIE_REPLY_LEN, sim_peer(sim, SIM_A)->pending.local_index);
+        sim_run(sim, NS_PER_MS);
+    }
+    sim_assert(sim, sim_dropped(sim, SIM_A, DROP_HANDSHAKE_LIMIT) > 0);
+    sim_assert(sim, sim_counted(sim, SIM_A, COUNT_HANDSHAKES_DONE) == 1 && sim_are_up(sim));
+}
+
+static void test_cookie_replies_first(void **state)
+{
+    (void)state;
+    sim_each_seed("test_cookie_replies_first", 4, cookie_replies_first);
+}
+
 static enum sim_fate take_cookies(struct sim *sim, const struct sim_datagram *datagram)
 {
     struct flood *flood = sim->filter_ctx;
@@ -248,8 +272,8 @@ static void test_borrowed_cookie(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session_goes_on),    cmocka_unit_test(test_newcomer),        cmocka_unit_test(test_uninvited_answers),
-        cmocka_unit_test(test_abuser_with_cookie), cmocka_unit_test(test_borrowed_cookie),
+        cmocka_unit_test(test_session_goes_on),      cmocka_unit_test(test_newcomer),           cmocka_unit_test(test_uninvited_answers),
+        cmocka_unit_test(test_cookie_replies_first), cmocka_unit_test(test_abuser_with_cookie), cmocka_unit_test(test_borrowed_cookie),
     };
 
     sim_begin();
