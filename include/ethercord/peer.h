@@ -86,7 +86,7 @@ struct peer_control {
     struct endpoint to;
 };
 
-// Copies of what goes to the endpoint go to a candidate as well: so many bytes more. 0 = none from now on.
+// Copies of what goes to the endpoint go to a candidate as well: so many bytes of outer packets more. 0 = none from now on.
 struct peer_share {
     struct endpoint to;
     uint64_t n_bytes;
@@ -158,8 +158,8 @@ struct peer_candidate { // an endpoint that has not answered a probe yet
     struct endpoint at;
     uint8_t token[WIRE_TOKEN_LEN];
     uint64_t probed_ns;
-    uint64_t bytes_received;
-    uint64_t bytes_sent; // and what tx was allowed to
+    uint64_t bytes_received; // of outer packets
+    uint64_t bytes_sent;     // and what tx was allowed to
 };
 
 struct peer {
@@ -238,8 +238,8 @@ enum drop_reason peer_cookie_received(struct peer *peer, const struct cookie_rep
 void peer_recv_installed(struct peer *peer, uint32_t local_index, const struct peer_input *input, struct peer_acts *acts);
 void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoint *from, const struct peer_input *input,
                     struct peer_acts *acts);
-// A data message under the newest confirmed keypair, newer than all before, came from elsewhere than the endpoint; `bytes` since the
-// last report.
+// A data message under the newest confirmed keypair, newer than all before, came from elsewhere than the endpoint; `bytes` of outer packets
+// since the last report.
 void peer_moved(struct peer *peer, const struct endpoint *from, uint64_t bytes, const struct peer_input *input, struct peer_acts *acts);
 void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input,
                          struct peer_acts *acts);

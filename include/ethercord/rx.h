@@ -67,7 +67,7 @@ struct rx {
     bool has_endpoint;
     struct endpoint endpoint; // as main last said
     struct endpoint moved_to; // elsewhere
-    uint64_t moved_bytes;     // from there, since the last report
+    uint64_t moved_bytes;     // from there, since the last report: of outer packets
     uint64_t moved_ns;        // of the last report
     bool has_moved;           // as main was told last
 

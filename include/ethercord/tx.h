@@ -85,7 +85,7 @@ struct tx {
     bool has_endpoint;
     struct endpoint endpoint;
     struct endpoint share_to; // copies go there as well …
-    uint64_t share_bytes;     // … so many bytes more
+    uint64_t share_bytes;     // … so many bytes of outer packets more
     size_t payload_cap;       // bytes of payload that a datagram to the endpoint carries
 
     struct pool pool;

@@ -277,7 +277,7 @@ static void accept_endpoint(struct rx *rx, struct recv_session *session, const s
         rx->moved_to = *from;
         rx->moved_bytes = 0;
     }
-    rx->moved_bytes += datagram->len;
+    rx->moved_bytes += datagram->len + addr_headers_len(&from->remote);
     if (age_ns(now_ns, rx->moved_ns) < MOVED_EVERY_NS)
         return;
     rx->moved_ns = now_ns;

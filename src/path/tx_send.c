@@ -175,26 +175,26 @@ static int n_datagrams_of(const struct udp_train *train)
 }
 
 // A candidate gets a copy of what was sent to the endpoint, as far as its share goes. That it is refused means nothing: the original has
-// left. Both may arrive; the peer's replay window keeps the second one out.
+// left. Both may arrive; the peer's replay window keeps the second one out. One by one: what the way to the candidate thinks of trains must
+// not change what is known of the way to the endpoint.
 static void send_copies(struct tx *tx, int n_datagrams)
 {
     struct udp *udp = &tx->udp[tx->share_to.remote.family == AF_INET6];
-    const struct tx_datagram *first = &tx->out[tx->first_out];
+    const struct tx_datagram *datagram = &tx->out[tx->first_out];
 
-    for (const struct udp_train *train = tx->trains; n_datagrams > 0 && tx->share_bytes > 0; train++) {
-        struct udp_train copy = *train;
-        int n = n_datagrams_of(train), sent = 0;
-        if (copy.len > tx->share_bytes)
-            copy.len = tx->share_bytes / copy.datagram_len * copy.datagram_len;
-        copy.endpoint = tx->share_to;
-        if (copy.len > 0 && !first->is_probe && udp->family != AF_UNSPEC && endpoint_equal(&train->endpoint, &tx->endpoint))
-            sent = udp->ops->send_batch(udp, &copy, 1);
-        if (sent > 0) {
-            tx->share_bytes -= copy.len;
-            count_traffic(tx->counters, COUNT_TX_COPIES, (uint64_t)sent);
+    for (; n_datagrams > 0; n_datagrams--, datagram++) {
+        size_t size = datagram->len + addr_headers_len(&tx->share_to.remote);
+        const struct udp_train copy = {.endpoint = tx->share_to,
+                                       .bytes = datagram->bytes,
+                                       .len = datagram->len,
+                                       .datagram_len = datagram->len,
+                                       .ecn = (uint8_t)datagram->ecn};
+        if (size > tx->share_bytes || datagram->is_probe || udp->family == AF_UNSPEC || !endpoint_equal(&datagram->to, &tx->endpoint))
+            continue;
+        if (udp->ops->send_batch(udp, &copy, 1) == 1) {
+            tx->share_bytes -= size;
+            count_traffic(tx->counters, COUNT_TX_COPIES, 1);
         }
-        first += n;
-        n_datagrams -= n;
     }
 }
 

@@ -104,6 +104,12 @@ void peer_unreachable(struct peer *peer, const struct peer_input *input)
     peer->retry_ns = input->now_ns;
 }
 
+// Of the outer packet: what comes and what goes may differ in length, and short ones are mostly headers.
+static uint64_t probe_bytes(const struct peer_candidate *candidate)
+{
+    return PROBE_MESSAGE_LEN + addr_headers_len(&candidate->at.remote);
+}
+
 void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
     struct peer_candidate *candidate = &peer->candidate;
@@ -112,10 +118,10 @@ void peer_probe_candidate(struct peer *peer, const struct peer_input *input, str
         return;
     if (candidate->probed_ns && input->now_ns < candidate->probed_ns + peer->config.timing.probe_every_ns)
         return;
-    if (candidate->bytes_sent + PROBE_MESSAGE_LEN > AMPLIFICATION_MAX * candidate->bytes_received)
+    if (candidate->bytes_sent + probe_bytes(candidate) > AMPLIFICATION_MAX * candidate->bytes_received)
         return;
     candidate->probed_ns = input->now_ns;
-    candidate->bytes_sent += PROBE_MESSAGE_LEN;
+    candidate->bytes_sent += probe_bytes(candidate);
 
     struct peer_control *control = peer_act_control(acts, RECORD_PROBE, candidate->token);
     control->has_to = true;
@@ -126,7 +132,7 @@ void peer_probe_candidate(struct peer *peer, const struct peer_input *input, str
 static void share_with_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
     struct peer_candidate *candidate = &peer->candidate;
-    uint64_t taken = candidate->bytes_sent + (uint64_t)PROBES_KEPT * PROBE_MESSAGE_LEN;
+    uint64_t taken = candidate->bytes_sent + PROBES_KEPT * probe_bytes(candidate);
     uint64_t allowed = AMPLIFICATION_MAX * candidate->bytes_received;
 
     if (allowed <= taken)

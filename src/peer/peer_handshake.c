@@ -392,6 +392,6 @@ void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoi
     if (is_validated)
         peer_use_endpoint(peer, from, acts);
     else
-        peer_moved(peer, from, WIRE_DATA_OVERHEAD, input, acts);
+        peer_moved(peer, from, WIRE_DATA_OVERHEAD + addr_headers_len(&from->remote), input, acts);
     peer_send_echo(peer, input, acts);
 }

@@ -29,7 +29,7 @@
 #define LIFE (180 * S)
 #define HOUR (3600 * S)
 
-enum { OUTBOX_MAX = 8, PROBE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD };
+enum { OUTBOX_MAX = 8, PROBE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD + 28 }; // 28: IPv4 and UDP headers
 
 struct datagram {
     uint8_t bytes[WIRE_INITIATION_LEN];
