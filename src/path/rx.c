@@ -34,7 +34,8 @@ enum {
     // forged
     // address may come back as one: what is left there takes room from what the peer sends.
     ERRORS_BUDGET = 2 * RX_BUDGET * RX_BATCH,
-    REPORTED_MIN = PATH_MTU_MIN - 28 // what is shorter passes everywhere
+    REPORTED_MIN = PATH_MTU_MIN - 28, // what is shorter passes everywhere
+    PROBE_ANSWER_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD
 };
 
 // Bytes.
@@ -245,9 +246,10 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
     activity_note(&rx->activity->received_ns, now_ns);
     if (datagram->len > rx->largest)
         rx->largest = datagram->len;
+    bool is_good = records_decode(&rx->decoded, payload, datagram->len - WIRE_DATA_OVERHEAD);
     if (is_newest)
         accept_endpoint(rx, session, datagram, now_ns);
-    if (!records_decode(&rx->decoded, payload, datagram->len - WIRE_DATA_OVERHEAD))
+    if (!is_good)
         return DROP_BAD_RECORD;
     for (size_t i = 0; i < rx->decoded.n; i++) {
         verdict = take_record(rx, &rx->decoded.at[i], datagram, now_ns);
@@ -255,6 +257,16 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
             count_drop(rx->counters, verdict);
     }
     return DROP_COUNT;
+}
+
+// The bytes of its packet, of which a new endpoint gets no more than three times as many before it has answered. The answer to a probe is
+// part of that.
+static uint64_t worth_of(const struct rx *rx, const struct rx_datagram *datagram)
+{
+    size_t headers_len = addr_headers_len(&datagram->endpoint->remote), size = datagram->len + headers_len;
+    bool is_probe = rx->decoded.n == 1 && rx->decoded.at[0].type == RECORD_PROBE;
+
+    return is_probe ? size - (PROBE_ANSWER_LEN + headers_len + 2) / 3 : size;
 }
 
 static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct rx_datagram *datagram, uint64_t now_ns)
@@ -277,7 +289,7 @@ static void accept_endpoint(struct rx *rx, struct recv_session *session, const s
         rx->moved_to = *from;
         rx->moved_bytes = 0;
     }
-    rx->moved_bytes += datagram->len + addr_headers_len(&from->remote);
+    rx->moved_bytes += worth_of(rx, datagram);
     if (age_ns(now_ns, rx->moved_ns) < MOVED_EVERY_NS)
         return;
     rx->moved_ns = now_ns;

@@ -145,6 +145,9 @@ static bool check_record(const struct record *record, size_t n_records)
         return n_records == 1 && segment_is_valid(record);
     if (record->type == RECORD_FRAGMENT)
         return n_records == 1 && fragment_is_valid(record);
+    // Wherever it came from it is answered: by no more than one answer for each message.
+    if (record->type == RECORD_PROBE && n_records != 1)
+        return false;
     return single_is_valid(record);
 }
 

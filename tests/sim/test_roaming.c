@@ -228,6 +228,44 @@ static void test_forward_once(void **state)
     sim_each_seed("test_forward_once", 10, forward_once);
 }
 
+static enum sim_fate forward_probe(struct sim *sim, const struct sim_datagram *datagram)
+{
+    struct attack *attack = sim->filter_ctx;
+
+    if (datagram->sender != SIM_A)
+        return SIM_PASS;
+    if (attack->n_bytes == 0 && sim_peer(sim, SIM_A)->candidate.is_active && addr_equal(&datagram->to, &sim->nodes[SIM_B].seen)) {
+        attack->n_bytes = datagram->len + SIM_HEADERS_LEN;
+        sim_inject(sim, datagram, &attack->from, &datagram->to);
+    }
+    return attack->n_bytes ? SIM_DROP : SIM_PASS;
+}
+
+// What comes from elsewhere is a probe of A's, which is answered there: that counts, too.
+static void forward_one_probe(struct sim *sim)
+{
+    struct attack attack = {.from = sim_addr(66, 666)};
+
+    start_flowing(sim);
+    sim_flow(sim, SIM_A, 0, 0, 0);
+    sim_flow(sim, SIM_B, 0, 0, 0);
+    sim_run(sim, 100 * NS_PER_MS);
+    sim->filter = forward_probe;
+    sim->filter_ctx = &attack;
+    sim_move(sim, SIM_B, sim_addr(50, 5000), true);
+    sim_send_frame(sim, SIM_B, 32);
+    sim_run(sim, 9 * NS_PER_S);
+    sim_assert(sim, attack.n_bytes > 0 && sim->n_stray > 1 && is_no_more_than_three_times(sim, &attack));
+    sim->filter = NULL;
+    sim_heal(sim);
+}
+
+static void test_forward_one_probe(void **state)
+{
+    (void)state;
+    sim_each_seed("test_forward_one_probe", 4, forward_one_probe);
+}
+
 // From the very first message on, handshakes included.
 static void forward_from_the_start(struct sim *sim)
 {
@@ -302,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_forward_long_ones),
         cmocka_unit_test(test_forward_once),
+        cmocka_unit_test(test_forward_one_probe),
         cmocka_unit_test(test_forward_from_the_start),
         cmocka_unit_test(test_forward_to_one_who_is_stuck),
     };

@@ -326,7 +326,7 @@ static void test_descriptor_layout(void **state)
     assert_memory_equal(bytes + 0x234, expected, sizeof expected);
 }
 
-// Runs need a payload of their own; everything else may share one.
+// Runs and probes need a payload of their own; everything else may share one.
 static void test_company(void **state)
 {
     static const struct record frame = {.type = RECORD_FRAME, .len = 20};
@@ -334,6 +334,7 @@ static void test_company(void **state)
     static const struct record fragment = {.type = RECORD_FRAGMENT, .len = 20, .size = 20, .extra = 2};
     static const struct record echo = {.type = RECORD_ECHO, .len = 8};
     static const struct record goodbye = {.type = RECORD_GOODBYE};
+    static const struct record probe = {.type = RECORD_PROBE, .len = 8};
     static const struct {
         const struct record *a;
         const struct record *b;
@@ -341,7 +342,8 @@ static void test_company(void **state)
     } rows[] = {
         {&frame, &frame, true},        {&frame, &echo, true},      {&goodbye, &frame, true},  {&frame, &segment, false},
         {&segment, &frame, false},     {&fragment, &echo, false},  {&echo, &fragment, false}, {&segment, &segment, false},
-        {&fragment, &fragment, false}, {&goodbye, &goodbye, true},
+        {&fragment, &fragment, false}, {&goodbye, &goodbye, true}, {&probe, &probe, false},   {&probe, &frame, false},
+        {&echo, &probe, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -442,25 +444,25 @@ static uint32_t next_random(uint64_t *seed)
 static struct record random_record(uint64_t *seed, bool is_alone)
 {
     struct record record = {.type = RECORD_FRAME, .len = (uint16_t)(1 + next_random(seed) % 80)};
-    switch (next_random(seed) % (is_alone ? 8 : 6)) {
+    switch (next_random(seed) % (is_alone ? 8 : 5)) {
     case 0:
         record.flags = RECORD_FLAG_PARTIAL_CHECKSUM;
         break;
     case 1:
-        record.type = RECORD_PROBE;
-        record.len = (uint16_t)(record.len + WIRE_TOKEN_LEN);
-        break;
-    case 2:
         record.type = (enum record_type)(RECORD_PROBE_ANSWER + next_random(seed) % 3);
         record.len = WIRE_TOKEN_LEN;
         break;
-    case 3:
+    case 2:
         record.type = RECORD_GOODBYE;
         record.len = 0;
         break;
-    case 4:
+    case 3:
         record.type = RECORD_PATH_REPORT;
         record.len = (uint16_t)(record.len + WIRE_PATH_REPORT_LEN);
+        break;
+    case 5:
+        record.type = RECORD_PROBE;
+        record.len = (uint16_t)(record.len + WIRE_TOKEN_LEN);
         break;
     case 6:
         record = (struct record){.type = RECORD_SEGMENT, .len = 90, .size = 60, .index = (uint8_t)(next_random(seed) % 63), .extra = 54};
