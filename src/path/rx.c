@@ -134,6 +134,7 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
             break;
         case ORDER_COOKIE:
             cookie_set_secret(&rx->checker, &order.u.cookie);
+            sodium_memzero(&order, sizeof order);
             break;
         case ORDER_CONTROL: // tx's alone
         case ORDER_SHARE:

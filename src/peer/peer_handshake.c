@@ -207,7 +207,6 @@ static enum drop_reason check_timestamp(struct peer *peer, const struct hello *h
 static enum drop_reason respond(struct peer *peer, struct initiation_in *in, struct keypair *keypair, const struct peer_input *input)
 {
     uint8_t ephemeral[NOISE_KEY_LEN], payload[WIRE_CHOICE_LEN], response[WIRE_RESPONSE_LEN];
-    struct cookie_jar jar = peer->jar; // a copy: nobody sends cookie replies to responses, and the initiation's must still be known
     struct choice choice = {.cipher = keypair->cipher, .tap_mtu = peer->self->tap_mtu, .features = peer->self->features};
     struct response_msg msg;
 
@@ -221,6 +220,7 @@ static enum drop_reason respond(struct peer *peer, struct initiation_in *in, str
         return DROP_HANDSHAKE_FAILED;
     if (!keypair_derive(peer, keypair, &in->noise)) // many that waited while we were not scheduled; the newest one is sent again
         return DROP_HANDSHAKE_QUEUE_FULL;
+    struct cookie_jar jar = peer->jar; // a copy: nobody sends cookie replies to responses, and the initiation's must still be known
     cookie_add_macs(&jar, response, sizeof response, input->now_ns);
     cookie_jar_deinit(&jar);
     memcpy(peer->held_response, response, sizeof response);
