@@ -17,6 +17,7 @@
 #include "ethercord/clock.h"
 #include "ethercord/log.h"
 #include "ethercord/node.h"
+#include "ethercord/source_limit.h"
 #include "ethercord/too_big.h"
 #include "ipc.h"
 #include "loops.h"
@@ -25,6 +26,10 @@
 #include "places.h"
 #include "ports.h"
 #include "status.h"
+
+// Tuning constants: lines about what the peer does.
+enum { PEER_LINES_BURST = 20 };
+#define PEER_LINE_EVERY_NS (10 * NS_PER_S)
 
 struct worker {
     struct config *config;
@@ -44,8 +49,9 @@ struct worker {
     struct places places;
     bool is_stopping;
     bool has_failed;
-    struct log_limit conflict_limit, path_limit;
-    uint16_t noted_far_mtu; // the last that the peer told; 0 = none yet
+    struct log_limit conflict_limit, path_limit, peer_limit;
+    uint64_t peer_lines_full_ns; // see may_log_peer()
+    uint16_t noted_far_mtu;      // the last that the peer told; 0 = none yet
 };
 
 static void main_turn(struct worker *worker);
@@ -76,13 +82,23 @@ static void tell(struct worker *worker, enum ipc_kind kind)
         log_debug("can't reach the monitor: %s", strerror(-error));
 }
 
+// A peer can come and go, or say something else of itself, some fifty times a second. The log is not its own.
+static bool may_log_peer(struct worker *worker, uint64_t now_ns)
+{
+    if (bucket_take(&worker->peer_lines_full_ns, PEER_LINE_EVERY_NS, PEER_LINES_BURST, now_ns))
+        return true;
+    log_limited(&worker->peer_limit, now_ns, LOG_LEVEL_WARNING, "peer %s comes and goes, or changes, more often than is told here",
+                node_peer(&worker->node)->config.name);
+    return false;
+}
+
 static void log_peer(struct worker *worker)
 {
     const struct peer *peer = node_peer(&worker->node);
     uint64_t now_ns = now_boot_ns();
     char endpoint[ADDR_TEXT_CAP], reason[200];
 
-    if (worker->is_stopping) // the goodbye is our own
+    if (worker->is_stopping || !may_log_peer(worker, now_ns)) // stopping: the goodbye is our own
         return;
     if (peer->is_up)
         log_info("peer %s is up: %s, %s", peer->config.name,
@@ -96,6 +112,8 @@ static void log_path(struct worker *worker, bool is_found)
 {
     const struct peer *peer = node_peer(&worker->node);
 
+    if (is_found && !may_log_peer(worker, now_boot_ns()))
+        return;
     if (is_found)
         log_info("path MTU to peer %s: %u bytes", peer->config.name, peer->pmtu.size);
     else
@@ -125,7 +143,7 @@ static void note_far_mtu(struct worker *worker)
     if (!peer || !peer->current.is_used || peer->current.far_tap_mtu == worker->noted_far_mtu)
         return;
     worker->noted_far_mtu = peer->current.far_tap_mtu;
-    if (worker->noted_far_mtu != mtu)
+    if (worker->noted_far_mtu != mtu && may_log_peer(worker, now_boot_ns()))
         log_mismatch(peer, mtu, worker->noted_far_mtu);
 }
 
