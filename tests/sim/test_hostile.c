@@ -87,16 +87,22 @@ static void finish(struct sim *sim)
     sim_assert(sim, sim_are_up(sim));
 }
 
+// A calls B, and what is wanted is held back.
+static void start_and_hold(struct sim *sim, struct wanted *wanted)
+{
+    be_patient(sim);
+    sim->filter = hold_wanted;
+    sim->filter_ctx = wanted;
+    sim->nodes[SIM_B].config.peer.has_endpoint_name = false;
+    sim_start(sim);
+    sim_run(sim, NS_PER_S);
+}
+
 static void initiation(struct sim *sim)
 {
     struct wanted wanted = {SIM_A, WIRE_INITIATION_LEN};
 
-    be_patient(sim);
-    sim->filter = hold_wanted;
-    sim->filter_ctx = &wanted;
-    sim->nodes[SIM_B].config.peer.has_endpoint_name = false;
-    sim_start(sim);
-    sim_run(sim, NS_PER_S);
+    start_and_hold(sim, &wanted);
     flip_all(sim, SIM_B, WIRE_INITIATION_LEN - MAC_LEN);
     sim_assert(sim, !sim_peer(sim, SIM_B)->has_endpoint && !sim_peer(sim, SIM_B)->candidate.is_active);
     finish(sim);
@@ -112,12 +118,7 @@ static void response(struct sim *sim)
 {
     struct wanted wanted = {SIM_B, WIRE_RESPONSE_LEN};
 
-    be_patient(sim);
-    sim->filter = hold_wanted;
-    sim->filter_ctx = &wanted;
-    sim->nodes[SIM_B].config.peer.has_endpoint_name = false;
-    sim_start(sim);
-    sim_run(sim, NS_PER_S);
+    start_and_hold(sim, &wanted);
     sim->nodes[SIM_A].node->secrets->peer.config.has_endpoint_name = false; // or the name would be looked up again and again
     flip_all(sim, SIM_A, WIRE_RESPONSE_LEN - MAC_LEN);
     sim_assert(sim, sim_peer(sim, SIM_A)->pending.is_active);
@@ -154,12 +155,7 @@ static void mac2(struct sim *sim)
     struct wanted wanted = {SIM_A, WIRE_INITIATION_LEN};
     static struct peer before;
 
-    be_patient(sim);
-    sim->filter = hold_wanted;
-    sim->filter_ctx = &wanted;
-    sim->nodes[SIM_B].config.peer.has_endpoint_name = false;
-    sim_start(sim);
-    sim_run(sim, NS_PER_S);
+    start_and_hold(sim, &wanted);
     before = *sim_peer(sim, SIM_B);
     for (size_t bit = 8 * (WIRE_INITIATION_LEN - MAC_LEN); bit < 8 * WIRE_INITIATION_LEN; bit++) {
         load(sim, sim->held.at[0]);
