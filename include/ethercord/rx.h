@@ -55,7 +55,7 @@ struct rx {
     struct ring *cookie_requests;  // to main; anybody can fill it
     struct cookie_checker checker; // with the secret that main gives cookies out with
     struct source_limit sources;
-    uint64_t initiations_full_ns;          // token buckets (source_limit.h): of those without a cookie
+    uint64_t initiations_full_ns;          // token buckets (bucket.h): of those without a cookie
     uint64_t responses_full_ns;            // … of responses
     uint64_t cookie_replies_full_ns;       // … and cookie replies
     const _Atomic uint32_t *pending_index; // of main's initiation that waits for its response; 0 = none

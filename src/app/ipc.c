@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ethercord/bucket.h"
 #include "ethercord/clock.h"
 
 int ipc_pair(int fds[static 2])
@@ -42,32 +43,13 @@ static bool is_valid(const struct ipc_message *message)
     return true;
 }
 
-static enum ipc_verdict judge_lookup(struct ipc_guard *guard, uint64_t now_ns)
-{
-    uint64_t every_ns = IPC_LOOKUP_EVERY_MS * NS_PER_MS;
-    uint64_t n_new = (now_ns - guard->refilled_ns) / every_ns;
-
-    if (!guard->has_begun || n_new >= IPC_LOOKUPS_MAX) {
-        guard->n_lookups = IPC_LOOKUPS_MAX;
-        guard->refilled_ns = now_ns;
-    } else {
-        guard->n_lookups = guard->n_lookups + n_new > IPC_LOOKUPS_MAX ? IPC_LOOKUPS_MAX : guard->n_lookups + (unsigned)n_new;
-        guard->refilled_ns += n_new * every_ns;
-    }
-    guard->has_begun = true;
-    if (guard->n_lookups == 0)
-        return IPC_TOO_OFTEN;
-    guard->n_lookups--;
-    return IPC_TAKE;
-}
-
 enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns)
 {
     bool was_ready = guard->is_ready;
 
     switch (message->kind) {
     case IPC_RESOLVE:
-        return judge_lookup(guard, now_ns);
+        return bucket_take(&guard->lookups_full_ns, IPC_LOOKUP_EVERY_MS * NS_PER_MS, IPC_LOOKUPS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
     case IPC_READY:
         guard->is_ready = true;
         return was_ready ? IPC_HOSTILE : IPC_TAKE;

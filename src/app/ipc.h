@@ -31,9 +31,8 @@ struct ipc_message {
 
 // What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.
 struct ipc_guard {
-    bool has_begun, is_ready;
-    unsigned n_lookups; // that may be asked for now
-    uint64_t refilled_ns;
+    bool is_ready;
+    uint64_t lookups_full_ns; // bucket
 };
 enum ipc_verdict {
     IPC_TAKE,

@@ -14,10 +14,10 @@
 
 #include "confine.h"
 #include "control.h"
+#include "ethercord/bucket.h"
 #include "ethercord/clock.h"
 #include "ethercord/log.h"
 #include "ethercord/node.h"
-#include "ethercord/source_limit.h"
 #include "ethercord/too_big.h"
 #include "ipc.h"
 #include "loops.h"

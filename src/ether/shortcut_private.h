@@ -18,6 +18,7 @@
 #ifndef ETHERCORD_SHORTCUT_PRIVATE_H
 #define ETHERCORD_SHORTCUT_PRIVATE_H
 
+#include "ethercord/bucket.h"
 #include "ethercord/shortcut.h"
 
 // Specification constants.
@@ -47,7 +48,6 @@ enum {
 enum {
     REASSEMBLY_TIMEOUT_S = 5,
     IPV6_EXTENSIONS_MAX = 8, // headers in a chain; longer chains are refused
-    LIMIT_WAYS = 4,          // places in the table that one source may take
     ECHO_SOURCE_PER_S = 50000,
     ECHO_SOURCE_BURST = 10000,
     ECHO_TOTAL_PER_S = 100000,
@@ -144,12 +144,6 @@ struct reply {
     size_t len;
     size_t offset; // written so far
     uint8_t bytes[SHORTCUT_IP_MAX];
-};
-
-// A token bucket in the form of GCRA: the time at which it will be full again.
-struct bucket {
-    uint64_t key; // salted hash of the source
-    uint64_t full_ns;
 };
 
 enum limit_kind { LIMIT_ECHO, LIMIT_NEIGHBOUR, LIMIT_KIND_COUNT };

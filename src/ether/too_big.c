@@ -10,6 +10,7 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 
+#include "ethercord/bucket.h"
 #include "ethercord/bytes.h"
 #include "ethercord/checksum.h"
 #include "ethercord/clock.h"
@@ -268,11 +269,5 @@ size_t too_big_answer(const struct frame_view *frame, uint16_t mtu, const struct
 
 bool too_big_take_turn(uint64_t *full_ns, uint64_t now_ns)
 {
-    const uint64_t every_ns = NS_PER_S / TOO_BIG_PER_S;
-    uint64_t from = *full_ns > now_ns ? *full_ns : now_ns;
-
-    if (from - now_ns > (TOO_BIG_BURST - 1) * every_ns)
-        return false;
-    *full_ns = from + every_ns;
-    return true;
+    return bucket_take(full_ns, NS_PER_S / TOO_BIG_PER_S, TOO_BIG_BURST, now_ns);
 }

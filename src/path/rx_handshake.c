@@ -10,6 +10,7 @@
  *
  * mac1 shows no more than that the sender knows our public key, which is no secret; the index of an initiation is known to who sees it.
  */
+#include "ethercord/bucket.h"
 #include "ethercord/clock.h"
 #include "rx_private.h"
 
