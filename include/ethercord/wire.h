@@ -119,7 +119,11 @@ enum record_type {
 };
 enum { RECORD_FLAG_PARTIAL_CHECKSUM = 1 }; // FRAME: the L4 checksum field holds the pseudo-header's sum only
 enum { WIRE_TOKEN_LEN = 8 };               // of PROBE… and ECHO…
-enum { WIRE_PATH_REPORT_LEN = 2 };         // what a PATH_REPORT has at least
+// A message with nothing in it but one of these: its datagram.
+enum { WIRE_TOKEN_MESSAGE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD };
+// Specification constant: an endpoint that has not answered a probe yet gets so many times the bytes that came from it.
+enum { WIRE_AMPLIFICATION_MAX = 3 };
+enum { WIRE_PATH_REPORT_LEN = 2 }; // what a PATH_REPORT has at least
 enum { WIRE_CONTROL_MAX = WIRE_TOKEN_LEN };
 // Bytes of body that a control record is sent with (a PROBE: without its padding).
 size_t wire_control_len(enum record_type type);

@@ -31,11 +31,9 @@
 #define TOO_BIG_EVERY_NS (10 * NS_PER_MS) // hints to main: one is as good as a thousand
 enum {
     // Entries of the error queue at a time: as many as datagrams in a turn, twice. They lie in the socket's buffer, and each reply to a
-    // forged
-    // address may come back as one: what is left there takes room from what the peer sends.
+    // forged address may come back as one: what is left there takes room from what the peer sends.
     ERRORS_BUDGET = 2 * RX_BUDGET * RX_BATCH,
-    REPORTED_MIN = PATH_MTU_MIN - 28, // what is shorter passes everywhere
-    PROBE_ANSWER_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD
+    REPORTED_MIN = PATH_MTU_MIN - 28 // what is shorter passes everywhere
 };
 
 // Bytes.
@@ -265,9 +263,10 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
 static uint64_t worth_of(const struct rx *rx, const struct rx_datagram *datagram)
 {
     size_t headers_len = addr_headers_len(&datagram->endpoint->remote), size = datagram->len + headers_len;
+    size_t answer = WIRE_TOKEN_MESSAGE_LEN + headers_len;
     bool is_probe = rx->decoded.n == 1 && rx->decoded.at[0].type == RECORD_PROBE;
 
-    return is_probe ? size - (PROBE_ANSWER_LEN + headers_len + 2) / 3 : size;
+    return is_probe ? size - (answer + WIRE_AMPLIFICATION_MAX - 1) / WIRE_AMPLIFICATION_MAX : size;
 }
 
 static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct rx_datagram *datagram, uint64_t now_ns)

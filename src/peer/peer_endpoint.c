@@ -14,8 +14,6 @@
 #include "peer_private.h"
 
 enum {
-    AMPLIFICATION_MAX = 3, // specification constant
-    PROBE_MESSAGE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD,
     PROBES_KEPT = 4 // room for so many more of them before anything is shared
 };
 // An answer that takes longer is not coming. Then the next candidates get nothing but probes for a while.
@@ -107,7 +105,7 @@ void peer_unreachable(struct peer *peer, const struct peer_input *input)
 // Of the outer packet: what comes and what goes may differ in length, and short ones are mostly headers.
 static uint64_t probe_bytes(const struct peer_candidate *candidate)
 {
-    return PROBE_MESSAGE_LEN + addr_headers_len(&candidate->at.remote);
+    return WIRE_TOKEN_MESSAGE_LEN + addr_headers_len(&candidate->at.remote);
 }
 
 void peer_probe_candidate(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
@@ -118,7 +116,7 @@ void peer_probe_candidate(struct peer *peer, const struct peer_input *input, str
         return;
     if (candidate->probed_ns && input->now_ns < candidate->probed_ns + peer->config.timing.probe_every_ns)
         return;
-    if (candidate->bytes_sent + probe_bytes(candidate) > AMPLIFICATION_MAX * candidate->bytes_received)
+    if (candidate->bytes_sent + probe_bytes(candidate) > WIRE_AMPLIFICATION_MAX * candidate->bytes_received)
         return;
     candidate->probed_ns = input->now_ns;
     candidate->bytes_sent += probe_bytes(candidate);
@@ -133,7 +131,7 @@ static void share_with_candidate(struct peer *peer, const struct peer_input *inp
 {
     struct peer_candidate *candidate = &peer->candidate;
     uint64_t taken = candidate->bytes_sent + PROBES_KEPT * probe_bytes(candidate);
-    uint64_t allowed = AMPLIFICATION_MAX * candidate->bytes_received;
+    uint64_t allowed = WIRE_AMPLIFICATION_MAX * candidate->bytes_received;
 
     if (allowed <= taken)
         return;
