@@ -71,6 +71,8 @@ bool addr_from_sockaddr(struct addr *addr, const struct sockaddr *sa, socklen_t 
 socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *sa);
 // "192.0.2.1:36160", "[2001:db8::1]:36160", "[fe80::1%3]:36160", "unset".
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_CAP]);
+// Several, with ", " between them; `text` has room for ADDR_TEXT_CAP each, and at least once.
+const char *addr_format_list(const struct addr *addrs, size_t n, char *text);
 
 // "192.0.2.1", "2001:db8::1": no port, no name. False when it is not such.
 bool addr_parse_ip(const char *text, struct addr *addr);

@@ -50,17 +50,6 @@ static bool is_same(const struct lookup_answer *a, const struct lookup_answer *b
     return true;
 }
 
-static const char *format_addresses(const struct lookup_answer *answer, char text[static ADDRESSES_TEXT_CAP])
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < answer->n; i++) {
-        char one[ADDR_TEXT_CAP];
-        len += (size_t)snprintf(text + len, ADDRESSES_TEXT_CAP - len, "%s%s", i ? ", " : "", addr_format(&answer->addresses[i], one));
-    }
-    return text;
-}
-
 static void log_found(struct lookup *lookup, const struct lookup_answer *answer, uint64_t now_ns)
 {
     const struct peer_settings *peer = &lookup->config->peer;
@@ -77,7 +66,7 @@ static void log_found(struct lookup *lookup, const struct lookup_answer *answer,
     if (answer->n_too_many > 0)
         snprintf(more, sizeof more, "; %zu more are left out", answer->n_too_many);
     log_limited(&lookup->found_limit, now_ns, LOG_LEVEL_INFO, "Endpoint '%s' of peer %s is %s%s", peer->endpoint_host, peer->name,
-                format_addresses(answer, addresses), more);
+                addr_format_list(answer->addresses, answer->n, addresses), more);
 }
 
 // The first time, and then every ten minutes.

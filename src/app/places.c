@@ -8,19 +8,7 @@
 
 #include "ethercord/clock.h"
 
-enum { LIST_CAP = (PEER_ADDRESSES_MAX + 1) * ADDR_TEXT_CAP };
-
-static const char *format_targets(const struct peer *peer, char text[static LIST_CAP])
-{
-    char one[ADDR_TEXT_CAP];
-    const struct addr *target;
-    size_t len = 0;
-
-    text[0] = '\0';
-    for (size_t i = 0; (target = peer_target(peer, i)); i++)
-        len += (size_t)snprintf(text + len, LIST_CAP - len, "%s%s", i ? ", " : "", addr_format(target, one));
-    return text;
-}
+enum { TARGETS_MAX = PEER_ADDRESSES_MAX + 1 };
 
 static void note_move(struct places *places, const struct peer *peer, uint64_t now_ns)
 {
@@ -37,19 +25,24 @@ static void note_move(struct places *places, const struct peer *peer, uint64_t n
 // Once per outage, when each place has been tried.
 static void note_silence(struct places *places, const struct peer *peer, const struct peer_settings *settings)
 {
-    char list[LIST_CAP], again[HOST_CAP + 40] = "";
-    size_t n = peer_n_targets(peer);
-    struct addr literal;
+    char list[TARGETS_MAX * ADDR_TEXT_CAP], again[HOST_CAP + 40] = "";
+    struct addr targets[TARGETS_MAX], literal;
+    const struct addr *target;
+    size_t n = 0;
 
     if (peer->is_up)
         places->is_silence_said = false;
-    if (peer->is_up || places->is_silence_said || n == 0 || peer->n_attempts <= n)
+    if (peer->is_up || places->is_silence_said)
+        return;
+    while ((target = peer_target(peer, n)))
+        targets[n++] = *target;
+    if (n == 0 || peer->n_attempts <= n)
         return;
     places->is_silence_said = true;
     if (settings->has_endpoint && !addr_parse_ip(settings->endpoint_host, &literal))
         snprintf(again, sizeof again, ", and looking '%s' up again each 15 s", settings->endpoint_host);
     log_warning("no answer from peer %s at %s%s; trying on%s; is it running, and is UDP let through to it and back?", peer->config.name,
-                n > 1 ? "any of " : "", format_targets(peer, list), again);
+                n > 1 ? "any of " : "", addr_format_list(targets, n, list), again);
 }
 
 void places_note(struct places *places, const struct peer *peer, const struct peer_settings *settings, uint64_t now_ns)

@@ -149,6 +149,17 @@ const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_CAP]
     return text;
 }
 
+const char *addr_format_list(const struct addr *addrs, size_t n, char *text)
+{
+    char one[ADDR_TEXT_CAP];
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(text + len, n * ADDR_TEXT_CAP - len, "%s%s", i ? ", " : "", addr_format(&addrs[i], one));
+    return text;
+}
+
 bool addr_parse_ip(const char *text, struct addr *addr)
 {
     uint8_t v6[IPV6_LEN];
