@@ -258,15 +258,15 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
     return DROP_COUNT;
 }
 
-// The bytes of its packet, of which a new endpoint gets no more than three times as many before it has answered. The answer to a probe is
-// part of that.
+// The bytes of its packet, of which a new endpoint gets no more than three times as many before it has answered. The answer_len to a probe
+// is part of that.
 static uint64_t worth_of(const struct rx *rx, const struct rx_datagram *datagram)
 {
     size_t headers_len = addr_headers_len(&datagram->endpoint->remote), size = datagram->len + headers_len;
-    size_t answer = WIRE_TOKEN_MESSAGE_LEN + headers_len;
+    size_t answer_len = WIRE_TOKEN_MESSAGE_LEN + headers_len;
     bool is_probe = rx->decoded.n == 1 && rx->decoded.at[0].type == RECORD_PROBE;
 
-    return is_probe ? size - (answer + WIRE_AMPLIFICATION_MAX - 1) / WIRE_AMPLIFICATION_MAX : size;
+    return is_probe ? size - (answer_len + WIRE_AMPLIFICATION_MAX - 1) / WIRE_AMPLIFICATION_MAX : size;
 }
 
 static void accept_endpoint(struct rx *rx, struct recv_session *session, const struct rx_datagram *datagram, uint64_t now_ns)
