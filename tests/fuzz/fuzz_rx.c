@@ -42,7 +42,8 @@ static struct bench bench;
 static struct rx rx, fresh;
 static struct tap tap;
 static struct udp udp[2];
-static struct ring orders, records, reports, hints;
+static struct ring orders, records, reports, hints, cookie_requests;
+static const _Atomic uint32_t pending_index = 1; // an initiation of ours waits, so that answers to it get further
 static uint8_t *reassembly_memory;
 static const uint8_t public_key[NOISE_KEY_LEN] = {5};
 
@@ -145,7 +146,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                         .orders = &orders,
                         .records = &records,
                         .reports = &reports,
-                        .hints = &hints};
+                        .hints = &hints,
+                        .cookie_requests = &cookie_requests,
+                        .pending_index = &pending_index};
     fresh.shortcut = aligned_alloc(16, (shortcut_size() + 15) / 16 * 16);
     reassembly_memory = malloc(REASSEMBLY_MEMORY_MIN);
     ensure(fresh.shortcut && reassembly_memory && rx_init(&fresh) == 0);
@@ -195,7 +198,7 @@ static void begin(struct reader *in)
     tap.has_udp_offload = how & 16;
     tap.has_header = true;
     ensure(ring_init(&orders, 8 * 1024) == 0 && ring_init(&records, RECORDS_RING) == 0);
-    ensure(ring_init(&reports, 8 * 1024) == 0 && ring_init(&hints, HINTS_RING) == 0);
+    ensure(ring_init(&reports, 8 * 1024) == 0 && ring_init(&hints, HINTS_RING) == 0 && ring_init(&cookie_requests, HINTS_RING) == 0);
     rx = fresh;
     rx.tap_mtu = bench.tap_mtu;
     tap_out_init(&rx.tap_out, &tap, &bench.counters);
@@ -216,8 +219,10 @@ static void check_books(void)
 {
     const struct counters *c = &bench.counters;
     uint64_t shortcut = 0, unopened = 0;
-    static const enum drop_reason of_datagrams[] = {DROP_MALFORMED, DROP_UNKNOWN_INDEX, DROP_AUTH_FAILED,       DROP_REPLAYED,
-                                                    DROP_BAD_MAC1,  DROP_KEY_EXPIRED,   DROP_DATAGRAM_TRUNCATED};
+    static const enum drop_reason of_datagrams[] = {
+        DROP_MALFORMED,       DROP_UNKNOWN_INDEX,        DROP_AUTH_FAILED,         DROP_REPLAYED,
+        DROP_BAD_MAC1,        DROP_KEY_EXPIRED,          DROP_DATAGRAM_TRUNCATED,  DROP_BAD_MAC2,
+        DROP_HANDSHAKE_LIMIT, DROP_HANDSHAKE_QUEUE_FULL, DROP_HANDSHAKE_UNEXPECTED};
 
     for (int reason = DROP_SHORTCUT_SILENT; reason < DROP_COUNT; reason++)
         shortcut += c->drops[reason];
@@ -240,6 +245,7 @@ static void end(void)
     ring_deinit(&records);
     ring_deinit(&reports);
     ring_deinit(&hints);
+    ring_deinit(&cookie_requests);
 }
 
 /* ---- what arrives ---- */
@@ -433,6 +439,7 @@ static void pass_time(struct reader *in)
     drain(&records);
     drain(&reports);
     drain(&hints);
+    drain(&cookie_requests);
 }
 
 static void change_devices(struct reader *in)
