@@ -3,8 +3,8 @@
  * config: a whole configuration file, its reader of lines first, then its keys. It is understood or there is an error that names a line of
  * the file; what it is not understood leaves no secret behind; the same text gives the same configuration.
  */
-#include "../../src/app/config.h"
-#include "../../src/app/ini.h"
+#include "../../src/config/ini.h"
+#include "ethercord/config.h"
 #include "fuzz.h"
 
 #include <strings.h>

@@ -3,7 +3,7 @@
  * control: what somebody with a permission may say on the control socket: one request, in one piece or in several. It is answered or not,
  * but the connection ends, and nobody but "status" gets a status.
  */
-#include "../../src/app/control.h"
+#include "../../src/daemon/control.h"
 
 #include <errno.h>
 #include <sys/socket.h>

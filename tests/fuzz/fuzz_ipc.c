@@ -3,7 +3,7 @@
  * ipc: datagrams on the socketpair between monitor and worker. Only messages that are right in every field come through, and those as they
  * were sent.
  */
-#include "../../src/app/ipc.h"
+#include "../../src/daemon/ipc.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -2,9 +2,9 @@
 /*
  * options: command lines, each line of the input one argument. Understood, asked for help, or one line that says what is wrong.
  */
-#include "../../src/app/options.h"
+#include "../../src/cli/options.h"
 
-#include "../../src/app/commands.h"
+#include "../../src/cli/commands.h"
 #include "fuzz.h"
 
 enum { ARGUMENTS_MAX = 16 };

@@ -3,7 +3,7 @@
  * rtnl: answers of the kernel's rtnetlink as the input gives them, in place of libmnl's socket. Names and kinds end where they have to, and
  * no attribute is read past its end.
  */
-#include "../../src/app/rtnl.h"
+#include "ethercord/rtnl.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>

@@ -3,8 +3,8 @@
  * status: the reply of a running instance, as `ethercord status` reads it from the socket and shows it to a person. Whatever it is, it is
  * told in one line what is wrong, or shown without a control character.
  */
-#include "../../src/app/status_client.h"
-#include "../../src/app/status_text.h"
+#include "../../src/cli/status_client.h"
+#include "../../src/cli/status_text.h"
 
 #include <pthread.h>
 #include <sys/socket.h>

@@ -11,9 +11,9 @@
 #include "ethercord/aead.h"
 #include "fuzz.h"
 
-#include "../../src/app/config.h"
-#include "../../src/app/keys.h"
-#include "../../src/app/suggest.h"
+#include "ethercord/config.h"
+#include "ethercord/keys.h"
+#include "ethercord/suggest.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

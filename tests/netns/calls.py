@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""calls: the allow-list of system calls (src/app/sandbox_calls.c) against what a traced node has done, or against its documentation.
+"""calls: the allow-list of system calls (src/confine/sandbox_calls.c) against what a traced node has done, or against its documentation.
 
 usage: calls.py trace SOURCE STRACE-OUTPUT   what was called under a filter: "unlisted: …" what the list does not have, "unused: …" what
                                             the list has and was not called, with the list's reason; then the numbers

@@ -19,9 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../src/app/config.h"
-#include "../../src/app/ini.h"
+#include "../../src/config/ini.h"
 #include "ethercord/aead.h"
+#include "ethercord/config.h"
 #include "ethercord/frame.h"
 
 enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 100000, TEXT_CAP = 4096 };

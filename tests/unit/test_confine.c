@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../src/app/confine.h"
+#include "ethercord/confine.h"
 
 enum { TEXT_CAP = 256, STATUS_CAP = 8192, NOBODY = 65534, PREPARATION_REFUSED = 77, DEATH_WAIT_S = 5, SMALL_LIMIT = 65536 };
 

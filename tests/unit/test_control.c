@@ -22,7 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../../src/app/control.h"
+#include "../../src/daemon/control.h"
 
 enum { TEXT_CAP = 256, ANSWER_CAP = 1 << 20, CLIENTS_MAX = 16, TURNS_MAX = 2000, GONE = -1, NOTHING_YET = -2 };
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/app/ini.h"
+#include "../../src/config/ini.h"
 
 enum { EVENTS_CAP = 4096 };
 

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../src/app/ipc.h"
+#include "../../src/daemon/ipc.h"
 
 struct pair {
     int fds[2];

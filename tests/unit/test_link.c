@@ -20,7 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "../../src/app/link.h"
+#include "ethercord/link.h"
 #include "test_links.h"
 
 enum { TEXT_CAP = 256 };

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "../../src/app/lookup.h"
 #include "ethercord/clock.h"
+#include "ethercord/lookup.h"
 #include "test_said.h"
 
 enum { ENTRIES_MAX = 1001 };

@@ -23,9 +23,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../../src/app/ipc.h"
-#include "../../src/app/monitor.h"
-#include "../../src/app/options.h"
+#include "../../src/cli/options.h"
+#include "../../src/daemon/ipc.h"
+#include "../../src/daemon/monitor.h"
 #include "ethercord/clock.h"
 
 enum { FLOOD = 20000, FLOOD_MS = 1200, STAY_S = 20, READ_PER_S = 1000, LOG_CAP = 8192 };

@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../src/app/commands.h"
-#include "../../src/app/suggest.h"
+#include "../../src/cli/commands.h"
+#include "ethercord/suggest.h"
 
 enum { WORDS_MAX = 8, OUTPUT_CAP = 8192 };
 

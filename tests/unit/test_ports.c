@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../src/app/loops.h"
-#include "../../src/app/ports.h"
+#include "../../src/daemon/loops.h"
+#include "ethercord/ports.h"
 #include "test_links.h"
 #include "test_said.h"
 

@@ -22,7 +22,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "../../src/app/rtnl.h"
+#include "ethercord/rtnl.h"
 #include "test_links.h"
 
 enum { NO_SUCH_INDEX = 99999, DEFAULT_MTU = 1500 };

@@ -31,8 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../src/app/fsview.h"
-#include "../../src/app/sandbox.h"
+#include "ethercord/fsview.h"
+#include "ethercord/sandbox.h"
 
 enum {
     S = 1 << SANDBOX_START,

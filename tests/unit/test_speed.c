@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/app/speed.h"
+#include "../../src/cli/speed.h"
 
 enum { AES = CIPHER_AES_256_GCM, CHACHA = CIPHER_CHACHA20_POLY1305, ONLY_CHACHA = 1 << CHACHA, BOTH = 1 << AES | 1 << CHACHA };
 enum { FULL_ROW = 6 };

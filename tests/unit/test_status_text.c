@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../src/app/status_client.h"
-#include "../../src/app/status_text.h"
+#include "../../src/cli/status_client.h"
+#include "../../src/cli/status_text.h"
 
 #define KEY_A "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08="
 #define KEY_B "KVPpfcoSKfl8YAvsLBf+6qs1zkvt9msdQvFqRJ3FwF8="

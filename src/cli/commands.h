@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/*
+ * commands: what `ethercord COMMAND` does. Each function gets its parsed command line, prints what the user should see, and returns the
+ * exit code. Results go to stdout; everything else to stderr.
+ */
+#ifndef ETHERCORD_CLI_COMMANDS_H
+#define ETHERCORD_CLI_COMMANDS_H
+
+#include <stdio.h>
+
+#include "options.h"
+
+// The table; NULL = no such command.
+const struct command *commands_find(const char *name);
+void commands_print_help(FILE *out);
+// Runs what argv says, --help and --version included. Returns the exit code.
+int commands_dispatch(int argc, char **argv);
+
+int command_genkey(const struct command_line *line);
+int command_genpsk(const struct command_line *line);
+int command_pubkey(const struct command_line *line);
+int command_check(const struct command_line *line);
+int command_run(const struct command_line *line);
+int command_status(const struct command_line *line);
+int command_answer(const struct command_line *line);
+int command_speed(const struct command_line *line);
+
+#endif

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/*
+ * config_keys: the table of sections and keys, and a setter for each kind of value. Used by config.c only.
+ *
+ * To add a key, add its row and say in docs/configuration.md what it means: duplicates, suggestions, messages and help come from the row.
+ */
+#ifndef ETHERCORD_CONFIG_CONFIG_KEYS_H
+#define ETHERCORD_CONFIG_CONFIG_KEYS_H
+
+#include "ethercord/config.h"
+
+enum config_section { SECTION_NODE, SECTION_TAP, SECTION_SHORTCUT, SECTION_PEER, SECTION_COUNT };
+
+enum config_key_id {
+    KEY_PRIVATE_KEY,
+    KEY_PRIVATE_KEY_FILE,
+    KEY_LISTEN_PORT,
+    KEY_CIPHER,
+    KEY_FW_MARK,
+    KEY_BIND_INTERFACE,
+    KEY_SOURCE_ADDRESS,
+    KEY_LOG_LEVEL,
+    KEY_USER,
+    KEY_TAP_OFFLOAD,
+    KEY_UDP_OFFLOAD,
+    KEY_REASSEMBLY_MEMORY,
+    KEY_REASSEMBLY_TIMEOUT,
+    KEY_TAP_NAME,
+    KEY_TAP_MTU,
+    KEY_TAP_BRIDGE,
+    KEY_TAP_ADDRESS,
+    KEY_TAP_CARRIER,
+    KEY_TAP_QUEUE_LENGTH,
+    KEY_SHORTCUT_ADDRESS,
+    KEY_SHORTCUT_ANSWER,
+    KEY_PEER_PUBLIC_KEY,
+    KEY_PEER_PRESHARED_KEY,
+    KEY_PEER_PRESHARED_KEY_FILE,
+    KEY_PEER_ENDPOINT,
+    KEY_PEER_PERSISTENT_KEEPALIVE,
+    KEY_PEER_PATH_MTU,
+    KEY_COUNT
+};
+
+// A parse in progress. Lines are 0 for what has not been there.
+struct config_parse {
+    struct config *config;
+    struct config_errors *errors;
+    const char *file;
+    unsigned line; // of the event being handled; 0 = messages name no line
+    unsigned key_lines[KEY_COUNT];
+    unsigned section_lines[SECTION_COUNT];
+    int section; // enum config_section, or one of the two below
+};
+enum { SECTION_NONE = -1, SECTION_IGNORED = -2 };
+
+enum set_result {
+    SET_OK,
+    SET_BAD,     // not of the expected form: the caller says so
+    SET_REPORTED // the setter has said what is wrong
+};
+
+struct config_key {
+    enum config_section section;
+    const char *name;
+    enum set_result (*set)(struct config_parse *parse, const struct config_key *key, const char *value);
+    size_t offset;       // of the field in struct config
+    size_t count_offset; // of the list's length, or of the bool that says that the field is set
+    unsigned min;
+    unsigned max;
+    const char *const *choices; // texts of an enum, ended by NULL
+    const char *expected;       // "expected …"
+    const char *default_text;   // NULL = none
+    const char *help;
+};
+
+extern const struct config_key config_keys[KEY_COUNT];
+extern const char *const config_section_names[SECTION_COUNT];
+
+void config_report(struct config_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void config_warn(struct config_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Sets one value and reports what is wrong with it. False then.
+bool config_set(struct config_parse *parse, enum config_key_id id, const char *value);
+
+#endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ipc: what monitor and worker tell each other over their socketpair: messages of one fixed size, each a datagram (SOCK_SEQPACKET).
+ *
+ * The worker reads what strangers send, so the monitor takes nothing from it on trust: ipc_receive() validates every field, and what a
+ * message asks for is bounded by the monitor's own configuration (it resolves its own name, not one that it is told).
+ */
+#ifndef ETHERCORD_DAEMON_IPC_H
+#define ETHERCORD_DAEMON_IPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ethercord/addr.h"
+#include "ethercord/peer.h"
+
+enum ipc_kind {
+    IPC_READY = 1, // worker: confined and running
+    IPC_RESOLVE,   // worker: look the peer's endpoint up
+    IPC_ADDRESSES, // monitor: the answer, perhaps with none
+    IPC_STOP,      // monitor: say goodbye and end
+    IPC_KIND_COUNT
+};
+
+struct ipc_message {
+    uint32_t kind;
+    uint32_t n_addresses;
+    struct addr addresses[PEER_ADDRESSES_MAX];
+};
+
+// What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.
+struct ipc_guard {
+    bool is_ready;
+    uint64_t lookups_full_ns; // bucket
+};
+enum ipc_verdict {
+    IPC_TAKE,
+    IPC_TOO_OFTEN, // not now
+    IPC_HOSTILE    // no worker of ours says that
+};
+enum { IPC_LOOKUPS_MAX = 8, IPC_LOOKUP_EVERY_MS = 1000 }; // a worker asks each 15 s
+enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns);
+
+// Both ends non-blocking and close-on-exec. Returns 0 or negative errno.
+int ipc_pair(int fds[static 2]);
+// Returns 0 or negative errno; -EAGAIN: the other end is not reading.
+int ipc_send(int fd, const struct ipc_message *message);
+// Returns 1 with a valid message, 0 = would block, -EPIPE = the other end is gone, -EBADMSG = not one of ours (skip it), other errno.
+int ipc_receive(int fd, struct ipc_message *message);
+
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/*
+ * run: the daemon from start to end, as a list of stages: open everything that needs privileges, fork, let the worker work and the
+ * monitor watch, and undo what was done to the system.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "ethercord/confine.h"
+#include "ethercord/leaks.h"
+#include "ethercord/link.h"
+#include "ethercord/log.h"
+#include "ethercord/program.h"
+#include "ethercord/run.h"
+#include "ipc.h"
+#include "monitor.h"
+#include "worker.h"
+
+enum { PORT_TRIES = 32 };
+
+struct stages {
+    struct config *config;
+    const char *run_dir;
+    struct worker_devices devices;
+    struct link link;
+    char control_path[CONTROL_PATH_CAP];
+};
+
+static const char *tap_advice(int error)
+{
+    switch (error) {
+    case -EBUSY:
+        return "it exists already and somebody else uses it; choose another [Tap] Name, or stop that program";
+    case -EPERM:
+    case -EACCES:
+        return "no permission; run ethercord as root, or make the TAP beforehand for this user (ip tuntap add mode tap user NAME)";
+    case -ENOENT:
+    case -ENODEV:
+        return "there is no /dev/net/tun; load the module (modprobe tun), or give the container --device /dev/net/tun";
+    case -EINVAL:
+        return "an interface of that name exists and is no TAP; choose another [Tap] Name";
+    default:
+        return strerror(-error);
+    }
+}
+
+static bool open_tap(struct stages *stages)
+{
+    struct tap_settings *settings = &stages->config->tap;
+    int error = tap_open(&stages->devices.tap, settings->name, settings->offload);
+
+    if (!error)
+        error = tap_get_mac_address(&stages->devices.tap, &stages->devices.tap_mac);
+    if (error)
+        log_error("can't open the TAP %s: %s", settings->name, tap_advice(error));
+    else if (settings->carrier == TAP_CARRIER_PEER_UP && stages->config->peer.is_present)
+        stages->devices.tap.ops->set_carrier(&stages->devices.tap, false); // before it is up: no pulse for spanning tree to see
+    return !error;
+}
+
+static bool report_udp(const struct udp_options *options, int error)
+{
+    const char *advice = strerror(-error);
+
+    if (error == -EADDRINUSE)
+        advice = "the port is in use; choose another ListenPort, or stop the program that has it (ss -ulpn)";
+    else if (error == -EADDRNOTAVAIL)
+        advice = "no interface has the address in SourceAddress";
+    else if (error == -ENODEV)
+        advice = "there is no such interface; see BindInterface";
+    else if (error == -EPERM)
+        advice = "no permission; FwMark and BindInterface need root";
+    log_error("can't listen on UDP port %u: %s", options->port, advice);
+    return false;
+}
+
+// One per IP version, on the same port. Returns 0 or negative errno, and leaves in `options` what was tried last.
+static int open_sockets(struct stages *stages, struct udp_options *options)
+{
+    uint16_t wanted = stages->config->udp.family;
+
+    *options = stages->config->udp;
+    for (int i = 0; i < 2; i++) {
+        struct udp *udp = &stages->devices.udp[i];
+        options->family = i ? AF_INET6 : AF_INET;
+        *udp = (struct udp){.family = AF_UNSPEC, .fd = -1};
+        if (wanted != AF_UNSPEC && wanted != options->family)
+            continue;
+        int error = udp_open(udp, options);
+        if (error == -EAFNOSUPPORT && i && wanted == AF_UNSPEC) { // a kernel without IPv6
+            *udp = (struct udp){.family = AF_UNSPEC, .fd = -1};
+            continue;
+        }
+        if (error)
+            return error;
+        options->port = udp_port(udp);
+    }
+    return 0;
+}
+
+static bool open_udp(struct stages *stages)
+{
+    struct udp_options options;
+    int error = open_sockets(stages, &options);
+
+    // ListenPort = 0: what the kernel chose for IPv4 somebody may have for IPv6.
+    for (int i = 0; i < PORT_TRIES && error == -EADDRINUSE && stages->config->udp.port == 0; i++) {
+        udp_close(&stages->devices.udp[0]);
+        error = open_sockets(stages, &options);
+    }
+    return error ? report_udp(&options, error) : true;
+}
+
+static bool open_control(struct stages *stages)
+{
+    char text[300];
+
+    stages->devices.control_fd = control_open(stages->run_dir, stages->config->name, stages->control_path, text, sizeof text);
+    if (stages->devices.control_fd < 0)
+        log_error("%s", text);
+    return stages->devices.control_fd >= 0;
+}
+
+// Root without CAP_DAC_OVERRIDE, which the monitor gave up, may not do that in a folder of somebody else.
+static void remove_control(const char *path)
+{
+    if (unlink(path) < 0 && errno != ENOENT)
+        log_warning("can't remove the control socket %s: %s; the next start will: give its folder to the user who starts ethercord", path,
+                    strerror(errno));
+}
+
+static bool set_link_up(struct stages *stages)
+{
+    const struct tap_settings *tap = &stages->config->tap;
+    struct link_settings settings = {
+        .name = tap->name,
+        .mtu = tap->mtu,
+        .txqueuelen = tap->queue_len,
+        .bridge = tap->bridge,
+        .addresses = tap->addresses,
+        .n_addresses = tap->n_addresses,
+    };
+    char text[300];
+
+    if (link_set_up(&stages->link, &settings, text, sizeof text) < 0) {
+        log_error("%s", text);
+        return false;
+    }
+    if (text[0])
+        log_warning("%s", text);
+    return true;
+}
+
+// What whoever started us forgot to close is nothing that the worker should hold: a folder, say, is a way to all files. Not before the
+// configuration was read, which a shell may hand over as a descriptor. On Linux before 5.9 there is no such call, and no harm done.
+static void close_inherited(void)
+{
+    (void)syscall(SYS_close_range, STDERR_FILENO + 1U, ~0U, 0U);
+}
+
+// The monitor itself, now that the worker has what it needs.
+static bool confine_rest(struct stages *stages)
+{
+    struct sandbox_page *page = stages->devices.page;
+    uint64_t kept;
+    int error = confine_monitor(&kept);
+
+    if (error) {
+        log_error("can't take the monitor's capabilities away: %s", strerror(-error));
+        return false;
+    }
+    if (stages->devices.wants_sandbox && (error = sandbox_start_monitor(page))) {
+        log_error("can't filter the monitor's system calls: %s; without: ethercord run --no-sandbox", strerror(-error));
+        return false;
+    }
+    page->monitor_capabilities = kept;
+    page->monitor_uid = geteuid();
+    page->is_monitor_confined = true;
+    return true;
+}
+
+// Sanitizers make calls of their own, and a debugger wants to see files.
+static void choose_sandbox(struct stages *stages, bool is_wanted)
+{
+    stages->devices.wants_sandbox = is_wanted && sandbox_is_possible();
+    if (!is_wanted)
+        log_warning("--no-sandbox: system calls are NOT filtered and files stay in sight; for looking for errors only");
+    else if (!sandbox_is_possible())
+        log_warning("built with a sanitizer: system calls are NOT filtered and files stay in sight");
+}
+
+// Forks. Returns the exit code in both processes.
+static int run_both(struct stages *stages)
+{
+    int fds[2];
+    int error = (stages->devices.page = sandbox_new_page()) ? ipc_pair(fds) : -ENOMEM;
+    pid_t worker = error ? -1 : fork();
+
+    if (worker < 0) {
+        log_error("can't start the worker: %s", strerror(error ? -error : errno));
+        return CODE_FAILED;
+    }
+    if (worker == 0) {
+        close(fds[0]);
+        rtnl_close(&stages->link.rtnl);
+        stages->devices.ipc_fd = fds[1];
+        int code = worker_main(stages->config, &stages->devices);
+        leaks_look();
+        _exit(code);
+    }
+    close(fds[1]);
+    close(stages->devices.control_fd);
+    config_wipe_secrets(stages->config);
+    tap_close(&stages->devices.tap);
+    for (int i = 0; i < 2; i++)
+        if (stages->devices.udp[i].family != AF_UNSPEC)
+            udp_close(&stages->devices.udp[i]);
+    if (!confine_rest(stages)) {
+        close(fds[0]); // the worker ends when it sees that
+        waitpid(worker, NULL, 0);
+        return CODE_FAILED;
+    }
+    return monitor_main(stages->config, worker, fds[0], stages->devices.page);
+}
+
+int run_node(struct config *config, const char *run_dir, bool wants_sandbox)
+{
+    struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir}};
+    int code = CODE_FAILED;
+
+    close_inherited();
+    stop_signals(SIG_BLOCK);
+    log_set_level(config->log_level);
+    log_set_name(config->name);
+    if (confine_dumps() < 0)
+        log_warning("core dumps can't be switched off");
+    choose_sandbox(&stages, wants_sandbox);
+    if (open_control(&stages)) {
+        if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
+            code = run_both(&stages);
+            int error = link_undo(&stages.link);
+            if (error)
+                log_warning("can't put %s back as it was: %s", config->tap.name, strerror(-error));
+        }
+        remove_control(stages.control_path);
+    }
+    if (code == CODE_DONE)
+        log_info("stopped");
+    return code;
+}

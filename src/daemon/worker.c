@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: MIT
+/*
+ * worker: the stages, in this order: give up privileges (before the first thread: on Linux they are per thread), make the node, start
+ * its threads, run the main loop until the monitor says stop (or is gone), say goodbye, end the threads.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "ethercord/bucket.h"
+#include "ethercord/clock.h"
+#include "ethercord/confine.h"
+#include "ethercord/log.h"
+#include "ethercord/node.h"
+#include "ethercord/ports.h"
+#include "ethercord/program.h"
+#include "ethercord/too_big.h"
+#include "ipc.h"
+#include "loops.h"
+#include "monitor.h"
+#include "places.h"
+#include "status.h"
+
+// Tuning constants: lines about what the peer does.
+enum { PEER_LINES_BURST = 20 };
+#define PEER_LINE_EVERY_NS (10 * NS_PER_S)
+
+struct worker {
+    struct config *config;
+    struct worker_devices *devices;
+    struct node node;
+    struct loop tx, rx;
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t timer;
+    uv_poll_t ipc;
+    uv_signal_t sigterm;
+    struct control control;
+    struct sandbox sandbox;
+    struct status_facts facts;
+    struct queues queues;
+    struct ports ports;
+    struct places places;
+    bool is_stopping;
+    bool has_failed;
+    struct log_limit conflict_limit, path_limit, peer_limit;
+    uint64_t peer_lines_full_ns; // see may_log_peer()
+    uint16_t noted_far_mtu;      // the last that the peer told; 0 = none yet
+};
+
+static void main_turn(struct worker *worker);
+
+/* ---- hooks of the node ---- */
+
+static void fill_random(void *ctx, void *out, size_t len)
+{
+    (void)ctx;
+    randombytes_buf(out, len);
+}
+
+static void on_wake_node(void *ctx, enum node_thread thread)
+{
+    struct worker *worker = ctx;
+
+    if (thread == NODE_MAIN)
+        uv_async_send(&worker->wake);
+    else
+        loop_wake(thread == NODE_TX ? &worker->tx : &worker->rx);
+}
+
+static void tell(struct worker *worker, enum ipc_kind kind)
+{
+    int error = ipc_send(worker->devices->ipc_fd, &(struct ipc_message){.kind = kind});
+
+    if (error)
+        log_debug("can't reach the monitor: %s", strerror(-error));
+}
+
+// A peer can come and go, or say something else of itself, some fifty times a second. The log is not its own.
+static bool may_log_peer(struct worker *worker, uint64_t now_ns)
+{
+    if (bucket_take(&worker->peer_lines_full_ns, PEER_LINE_EVERY_NS, PEER_LINES_BURST, now_ns))
+        return true;
+    log_limited(&worker->peer_limit, now_ns, LOG_LEVEL_WARNING, "peer %s comes and goes, or changes, more often than is told here",
+                node_peer(&worker->node)->config.name);
+    return false;
+}
+
+static void log_peer(struct worker *worker)
+{
+    const struct peer *peer = node_peer(&worker->node);
+    uint64_t now_ns = now_boot_ns();
+    char endpoint[ADDR_TEXT_CAP], reason[200];
+
+    if (worker->is_stopping || !may_log_peer(worker, now_ns)) // stopping: the goodbye is our own
+        return;
+    if (peer->is_up)
+        log_info("peer %s is up: %s, %s", peer->config.name,
+                 peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : "endpoint not known yet",
+                 cipher_name(peer->current.cipher));
+    else
+        log_warning("peer %s is down: %s", peer->config.name, status_reason(peer, now_ns, reason, sizeof reason));
+}
+
+static void log_path(struct worker *worker, bool is_found)
+{
+    const struct peer *peer = node_peer(&worker->node);
+
+    if (is_found && !may_log_peer(worker, now_boot_ns()))
+        return;
+    if (is_found)
+        log_info("path MTU to peer %s: %u bytes", peer->config.name, peer->pmtu.size);
+    else
+        log_limited(&worker->path_limit, now_boot_ns(), LOG_LEVEL_WARNING,
+                    "packets of %u bytes do not reach peer %s any more: going on with %u while the largest that passes is looked for",
+                    peer->pmtu.vanished, peer->config.name, peer->pmtu.size);
+}
+
+// Of both, the smaller one is what crosses.
+static void log_mismatch(const struct peer *peer, uint16_t near, uint16_t far)
+{
+    uint16_t least = near < far ? near : far;
+
+    log_warning(
+        "the TAP's MTU is %u here and %u at peer %s: larger packets than %u can't cross, and the hosts that send them %s are told so%s;"
+        " set [Tap] MTU = %u here, or %u there",
+        near, far, peer->config.name, least, near < far ? "there" : "here",
+        least < TOO_BIG_IPV6_LEAST_MTU ? " (not with IPv6, which needs 1280)" : "", far, near);
+}
+
+// Once per pair of values, however often there is a handshake.
+static void note_far_mtu(struct worker *worker)
+{
+    const struct peer *peer = node_peer(&worker->node);
+    uint16_t mtu = worker->config->tap.mtu;
+
+    if (!peer || !peer->current.is_used || peer->current.far_tap_mtu == worker->noted_far_mtu)
+        return;
+    worker->noted_far_mtu = peer->current.far_tap_mtu;
+    if (worker->noted_far_mtu != mtu && may_log_peer(worker, now_boot_ns()))
+        log_mismatch(peer, mtu, worker->noted_far_mtu);
+}
+
+static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)
+{
+    char address[CIDR_TEXT_CAP], mac[MAC_TEXT_CAP];
+
+    worker->facts.n_conflicts++;
+    log_limited(&worker->conflict_limit, now_boot_ns(), LOG_LEVEL_WARNING,
+                "address conflict: %s uses the shortcut's address %s too; give one of the two another address",
+                mac_format(&conflict->mac, mac), cidr_format(&conflict->address, address));
+}
+
+static void on_event(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict)
+{
+    struct worker *worker = ctx;
+
+    switch (event) {
+    case HANDSHAKE_PEER_UP:
+    case HANDSHAKE_PEER_DOWN:
+        log_peer(worker);
+        break;
+    case HANDSHAKE_PATH_FOUND:
+    case HANDSHAKE_BLACK_HOLE:
+        log_path(worker, event == HANDSHAKE_PATH_FOUND);
+        break;
+    case HANDSHAKE_RESOLVE:
+        tell(worker, IPC_RESOLVE);
+        break;
+    case HANDSHAKE_CONFLICT:
+        log_conflict(worker, conflict);
+        break;
+    }
+}
+
+/* ---- the main loop ---- */
+
+static void stop(struct worker *worker)
+{
+    if (worker->is_stopping)
+        return;
+    worker->is_stopping = true;
+    uv_stop(&worker->uv);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    main_turn(wake->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    main_turn(timer->data);
+}
+
+static void on_sigterm(uv_signal_t *signal, int number)
+{
+    (void)number;
+    stop(signal->data); // the monitor died, or somebody means us
+}
+
+static void on_ipc(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+    struct ipc_message message;
+    int got = status < 0 ? -EPIPE : 1;
+
+    (void)events;
+    while (got > 0 && (got = ipc_receive(worker->devices->ipc_fd, &message)) > 0) {
+        if (message.kind == IPC_STOP)
+            stop(worker);
+        else if (message.kind == IPC_ADDRESSES)
+            node_set_addresses(&worker->node, message.addresses, message.n_addresses, now_boot_ns());
+    }
+    if (got < 0) {
+        log_error("the monitor is gone: stopping");
+        worker->has_failed = true;
+        stop(worker);
+    } else {
+        main_turn(worker);
+    }
+}
+
+static void stop_without_tap(struct worker *worker)
+{
+    if (worker->is_stopping)
+        return;
+    log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
+    worker->has_failed = true;
+    stop(worker);
+}
+
+// tx sees that by itself when it reads; but it does not while the underlay takes nothing, which may be long.
+static void on_tap_gone(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct mac_address mac;
+
+    if (tap_get_mac_address(&worker->devices->tap, &mac) == -EBADFD)
+        stop_without_tap(worker);
+    else
+        log_warning("the TAP %s was moved to another network namespace: what is done to it there is not noticed", worker->config->tap.name);
+}
+
+static void main_turn(struct worker *worker)
+{
+    uint64_t now_ns = now_boot_ns();
+    uint64_t deadline_ns = node_run_main(&worker->node, now_ns, now_wall_ns());
+
+    note_far_mtu(worker);
+    if (worker->config->peer.is_present && !worker->is_stopping)
+        places_note(&worker->places, node_peer(&worker->node), &worker->config->peer, now_ns);
+    if (atomic_load(&worker->tx.is_tap_gone)) {
+        stop_without_tap(worker);
+        return;
+    }
+    uv_timer_start(&worker->timer, on_timer, loop_ms_until(deadline_ns, now_ns), 0);
+}
+
+static json_t *build_status(void *ctx)
+{
+    struct worker *worker = ctx;
+
+    return status_build(&worker->node, &worker->facts, now_boot_ns());
+}
+
+/* ---- stages ---- */
+
+static void fill_peer(struct peer_config *peer, const struct peer_settings *settings)
+{
+    memcpy(peer->name, settings->name, sizeof peer->name);
+    memcpy(peer->public_key, settings->public_key, NOISE_KEY_LEN);
+    memcpy(peer->psk, settings->psk, NOISE_KEY_LEN);
+    peer->path_mtu = settings->path_mtu;
+    peer->has_endpoint_name = settings->has_endpoint;
+    timing_default(&peer->timing);
+    peer->timing.persistent_keepalive_ns = settings->persistent_keepalive_s * NS_PER_S;
+    session_limits_default(&peer->limits);
+}
+
+static int make_node(struct worker *worker)
+{
+    const struct config *config = worker->config;
+    struct worker_devices *devices = worker->devices;
+    struct node_hooks hooks = {.ctx = worker, .wake = on_wake_node, .event = on_event, .random = {.fill = fill_random}};
+    struct node_config node_config = {
+        .has_peer = config->peer.is_present,
+        .shortcut = config->shortcut,
+        .reassembly = {.memory_bytes = (size_t)config->reassembly_memory_kib * 1024,
+                       .timeout_ns = config->reassembly_timeout_ms * NS_PER_MS},
+        .is_carrier_peer_up = config->tap.carrier == TAP_CARRIER_PEER_UP,
+        .self = {.ciphers = config->ciphers, .tap_mtu = config->tap.mtu, .features = FEATURES_ALL},
+    };
+
+    memcpy(node_config.self.static_private, config->private_key, NOISE_KEY_LEN);
+    memcpy(node_config.self.static_public, config->public_key, NOISE_KEY_LEN);
+    node_config.shortcut.has_tap_mac = config->tap.bridge[0] == '\0';
+    node_config.shortcut.tap_mac = devices->tap_mac;
+    fill_peer(&node_config.peer, &config->peer);
+    int error = node_init(&worker->node, &node_config, &(struct node_devices){&devices->tap, devices->udp}, &hooks, now_boot_ns());
+    sodium_memzero(&node_config, sizeof node_config);
+    config_wipe_secrets(worker->config);
+    if (!error && mlock(worker->node.secrets, sizeof *worker->node.secrets) < 0) // libsodium has tried, and did not say
+        worker->facts.is_memory_locked = false;
+    if (!worker->facts.is_memory_locked)
+        log_warning("keys can't be locked in memory and may end up in swap; raise the limit (ulimit -l, LimitMEMLOCK=)");
+    return error;
+}
+
+static int make_loop(struct worker *worker)
+{
+    int error;
+
+    if ((error = uv_loop_init(&worker->uv)) || (error = uv_async_init(&worker->uv, &worker->wake, on_wake)) ||
+        (error = uv_timer_init(&worker->uv, &worker->timer)) ||
+        (error = uv_poll_init(&worker->uv, &worker->ipc, worker->devices->ipc_fd)) ||
+        (error = uv_signal_init(&worker->uv, &worker->sigterm)) || (error = ports_start(&worker->ports, &worker->uv)))
+        return error;
+    worker->wake.data = worker->timer.data = worker->ipc.data = worker->sigterm.data = worker;
+    worker->control.build = build_status;
+    worker->control.ctx = worker;
+    if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
+        return error;
+    stop_signals(SIG_UNBLOCK);
+    return control_start(&worker->control, &worker->uv, worker->devices->control_fd);
+}
+
+static int start_threads(struct worker *worker)
+{
+    node_touch_memory(&worker->node);
+    node_start(&worker->node, now_boot_ns()); // while nobody else looks at it
+    int error = rx_loop_start(&worker->rx, &worker->node, &worker->sandbox);
+
+    if (!error && (error = tx_loop_start(&worker->tx, &worker->node, &worker->sandbox)))
+        loop_stop(&worker->rx);
+    sandbox_enter(&worker->sandbox, SANDBOX_MAIN);
+    return error;
+}
+
+static void run(struct worker *worker)
+{
+    tell(worker, IPC_READY);
+    main_turn(worker);
+    if (!worker->is_stopping)
+        uv_run(&worker->uv, UV_RUN_DEFAULT);
+
+    node_stop(&worker->node, now_boot_ns(), now_wall_ns());
+    loop_stop(&worker->rx); // first: it wakes tx, and a loop that has ended can't be woken
+    loop_stop(&worker->tx); // carries out what it was ordered: the goodbye
+}
+
+static void tear_down(struct worker *worker)
+{
+    control_stop(&worker->control);
+    uv_run(&worker->uv, UV_RUN_NOWAIT); // clients that are being served
+    loop_close_handles(&worker->uv);
+    uv_loop_close(&worker->uv);
+    node_deinit(&worker->node);
+    tap_close(&worker->devices->tap);
+    for (int i = 0; i < 2; i++)
+        if (worker->devices->udp[i].family != AF_UNSPEC)
+            udp_close(&worker->devices->udp[i]);
+}
+
+static struct status_facts facts_of(const struct config *config, const struct worker_devices *devices)
+{
+    const struct udp *udp = &devices->udp[devices->udp[0].family == AF_UNSPEC];
+
+    return (struct status_facts){
+        .config = config,
+        .tap_mac = devices->tap_mac,
+        .listen_port = udp_port(udp),
+        .started_ns = now_boot_ns(),
+        .pid = getpid(),
+    };
+}
+
+// Locks are not inherited: the copy of the keys that came with the fork is not locked yet.
+static bool confine(struct worker *worker)
+{
+    struct worker_devices *devices = worker->devices;
+    struct confine_order order = {.user = worker->config->user, .hide_below = devices->wants_sandbox ? devices->run_dir : NULL};
+    char text[300];
+
+    json_object_seed(randombytes_random() | 1); // left to itself it would look for a file, later
+    worker->facts.is_memory_locked = sodium_mlock(worker->config, sizeof *worker->config) == 0;
+    int error = confine_worker(&order, &worker->facts.confinement, text, sizeof text);
+    if (text[0])
+        log_write(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", text);
+    if (error || !devices->wants_sandbox)
+        return !error;
+    error = sandbox_start(&worker->sandbox, devices->page, text, sizeof text);
+    if (error)
+        log_error("%s", text);
+    return !error;
+}
+
+static bool start(struct worker *worker)
+{
+    int error;
+
+    if ((error = make_node(worker)) || (error = make_loop(worker)) || (error = start_threads(worker)))
+        log_error("can't start the worker: %s%s", strerror(-error), error == -EPERM ? "; keys need locked memory: see ulimit -l" : "");
+    return !error;
+}
+
+static void watch_ports(struct worker *worker)
+{
+    const struct tap_settings *tap = &worker->config->tap;
+
+    ports_open(&worker->ports, &(struct ports_config){
+                                   .tap_name = tap->name,
+                                   .mtu = tap->mtu,
+                                   .bridge = tap->bridge,
+                                   .on_gone = on_tap_gone,
+                                   .ctx = worker,
+                               });
+}
+
+int worker_main(struct config *config, struct worker_devices *devices)
+{
+    signal(SIGINT, SIG_IGN); // Ctrl-C goes to the whole group; the monitor says when to stop
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker) {
+        log_error("out of memory");
+        return CODE_FAILED;
+    }
+    worker->config = config;
+    worker->devices = devices;
+    worker->facts = facts_of(config, devices);
+    if (!confine(worker)) {
+        free(worker);
+        return CODE_FAILED;
+    }
+    worker->facts.sandbox = &worker->sandbox;
+    worker->facts.page = devices->page;
+    queues_open(&worker->queues, config->tap.name);
+    watch_ports(worker);
+    worker->facts.queues = &worker->queues;
+    worker->facts.ports = &worker->ports;
+    worker->has_failed = !start(worker);
+    if (!worker->has_failed) {
+        run(worker);
+        tear_down(worker);
+    }
+    bool has_failed = worker->has_failed;
+    queues_close(&worker->queues);
+    ports_close(&worker->ports);
+    free(worker);
+    return has_failed ? CODE_FAILED : CODE_DONE;
+}
