@@ -17,7 +17,7 @@ CC = gcc
 endif
 PKG_CONFIG = pkg-config
 GCOV = gcov
-PACKAGES = libsodium libuv jansson libcap-ng libmnl libseccomp
+PACKAGES = libsodium libuv jansson libcap-ng libmnl libseccomp libmicrohttpd libpcap libsystemd
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 # Stacks of threads are small and the frames of sanitizers and of tests are not, hence only here.

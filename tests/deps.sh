@@ -7,18 +7,19 @@
 set -euo pipefail
 
 # The library headers by their pkg-config names, for systems that don't have dpkg.
-pkg_config_names="libsodium libuv jansson libcap-ng libmnl libseccomp"
+pkg_config_names="libsodium libuv jansson libcap-ng libmnl libseccomp libmicrohttpd libpcap libsystemd"
 
 packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev make pkg-config
-        echo libsodium-dev libuv1-dev libjansson-dev libcap-ng-dev libmnl-dev libseccomp-dev
+        echo libsodium-dev libuv1-dev libjansson-dev libcap-ng-dev libmnl-dev libseccomp-dev libmicrohttpd-dev libpcap-dev libsystemd-dev scdoc
         ;;
     test)
         echo binutils git libcmocka-dev                                    # unit tests
         echo iproute2 iputils-arping iputils-ping ndisc6 procps strace util-linux # tests/netns: the namespaces and who asks in them
         echo ethtool iperf3 nftables python3 python3-scapy tcpdump tshark
+        echo prometheus chromium fonts-dejavu-core imagemagick mandoc systemd bash-completion zsh fish # metrics, the page, manual pages, the unit, completion
         echo clang clang-format clang-tidy cppcheck libclang-rt-dev llvm shellcheck valgrind # tests/lint, make asan, make fuzz and so on
         ;;
     bench)

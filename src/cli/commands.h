@@ -16,6 +16,11 @@ void commands_print_help(FILE *out);
 // Runs what argv says, --help and --version included. Returns the exit code.
 int commands_dispatch(int argc, char **argv);
 
+// For all of them: one line on stderr, as "ethercord COMMAND: problem", or what failed and why (an errno), which is CODE_FAILED.
+void command_problem(const char *command, const char *problem);
+int command_fail(const char *command, const char *what, int error);
+const char *command_run_dir(const struct command_line *line);
+
 int command_genkey(const struct command_line *line);
 int command_genpsk(const struct command_line *line);
 int command_pubkey(const struct command_line *line);

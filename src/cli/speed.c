@@ -12,10 +12,12 @@
  */
 #include "speed.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "commands.h"
 #include "ethercord/clock.h"
 #include "ethercord/log.h"
 #include "ethercord/program.h"
@@ -338,4 +340,27 @@ void speed_print(const struct speed *speed, FILE *out)
     for (size_t i = 0; i < N_CIPHERS; i++)
         print_cipher(speed, order[i], out);
     print_choice(speed, out);
+}
+
+int command_speed(const struct command_line *line)
+{
+    struct speed speed;
+    unsigned seconds;
+    if (!speed_parse_seconds(line->seconds, &seconds)) {
+        command_problem("speed", "option --seconds: expected a number, 1 to 60");
+        return CODE_USAGE;
+    }
+    if (!speed_measure(&speed, seconds * NS_PER_S))
+        return command_fail("speed", "can't measure", ENOMEM);
+    if (!line->wants_json) {
+        speed_print(&speed, stdout);
+        return CODE_DONE;
+    }
+    json_t *document = speed_document(&speed);
+    if (!document)
+        return command_fail("speed", "can't make the document", ENOMEM);
+    (void)json_dumpf(document, stdout, SPEED_JSON_FLAGS);
+    printf("\n");
+    json_decref(document);
+    return CODE_DONE;
 }

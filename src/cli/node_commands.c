@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+/*
+ * node_commands: check, run and answer: the commands that take a configuration.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "ethercord/config.h"
+#include "ethercord/program.h"
+#include "ethercord/run.h"
+#include "summary.h"
+
+static void print_messages(const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->n_messages; i++)
+        fprintf(stderr, "%s%s\n", errors->messages[i].text, errors->messages[i].is_warning ? " (warning)" : "");
+    size_t n_more = errors->n_errors + errors->n_warnings - errors->n_messages;
+    if (n_more > 0)
+        fprintf(stderr, "... and %zu more\n", n_more);
+}
+
+// A configuration from a file, or from the options of `answer` if there is no file; NULL with everything said. Free with config_free().
+static struct config *load_config(const char *path, const struct config_answer *answer, int *exit_code)
+{
+    struct config *config = config_new();
+    struct config_errors *errors = malloc(sizeof(*errors));
+    bool is_good = false;
+    *exit_code = CODE_FAILED;
+    if (config && errors) {
+        is_good = path ? config_parse_file(path, config, errors) : config_make_answer(answer, config, errors);
+        print_messages(errors);
+        *exit_code = is_good ? CODE_DONE : CODE_USAGE;
+    } else {
+        fprintf(stderr, "ethercord: out of memory (locked memory: see ulimit -l)\n");
+    }
+    free(errors);
+    if (is_good)
+        return config;
+    config_free(config);
+    return NULL;
+}
+
+int command_check(const struct command_line *line)
+{
+    int exit_code;
+    struct config *config = load_config(line->arguments[0], NULL, &exit_code);
+    if (!config)
+        return exit_code;
+    printf("%s: OK\n", line->arguments[0]);
+    summary_print(config);
+    config_free(config);
+    return exit_code;
+}
+
+int command_run(const struct command_line *line)
+{
+    int exit_code;
+    struct config *config = load_config(line->arguments[0], NULL, &exit_code);
+    if (!config)
+        return exit_code;
+    exit_code = run_node(config, command_run_dir(line), !line->has_no_sandbox);
+    config_free(config);
+    return exit_code;
+}
+
+int command_answer(const struct command_line *line)
+{
+    const struct config_answer answer = {.tap = line->tap, .addresses = line->address, .mtu = line->mtu};
+    int exit_code;
+    struct config *config = load_config(NULL, &answer, &exit_code);
+    if (!config)
+        return exit_code;
+    exit_code = run_node(config, command_run_dir(line), !line->has_no_sandbox);
+    config_free(config);
+    return exit_code;
+}

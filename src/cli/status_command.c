@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/*
+ * status_command: status: asks the daemon, and shows the answer to a person or to a script.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "commands.h"
+#include "ethercord/program.h"
+#include "status_client.h"
+#include "status_text.h"
+
+int command_status(const struct command_line *line)
+{
+    char problem[STATUS_PROBLEM_CAP];
+    json_t *status = status_fetch(command_run_dir(line), line->n_arguments > 0 ? line->arguments[0] : NULL, problem);
+    if (!status) {
+        command_problem("status", problem);
+        return CODE_FAILED;
+    }
+    if (line->wants_json) {
+        (void)json_dumpf(status, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+        printf("\n");
+    } else {
+        status_text_print(status, stdout);
+    }
+    json_decref(status);
+    return CODE_DONE;
+}
