@@ -70,7 +70,8 @@ struct config {
     uint16_t reassembly_timeout_ms;
     struct udp_options udp; // family AF_UNSPEC = both; else that of the source address
     enum log_level log_level;
-    char user[USER_NAME_CAP]; // whom the worker becomes; not looked up
+    char user[USER_NAME_CAP];          // whom the worker becomes; not looked up
+    char control_group[USER_NAME_CAP]; // who may ask; "" = the default (control.h); not looked up
     struct tap_settings tap;
     struct shortcut_config shortcut; // mac and mtu are filled in; the TAP's MAC address is not known here
     struct peer_settings peer;

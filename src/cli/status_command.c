@@ -13,7 +13,7 @@
 
 int command_status(const struct command_line *line)
 {
-    char problem[STATUS_PROBLEM_CAP];
+    char problem[CONTROL_PROBLEM_CAP];
     json_t *status = status_fetch(command_run_dir(line), line->n_arguments > 0 ? line->arguments[0] : NULL, problem);
     if (!status) {
         command_problem("status", problem);

@@ -235,20 +235,23 @@ static enum set_result set_interface(struct config_parse *parse, const struct co
     return SET_OK;
 }
 
-static enum set_result set_user(struct config_parse *parse, const struct config_key *key, const char *value)
+// Of a user or a group. useradd and groupadd refuse names of digits alone, and a number is not looked up.
+static enum set_result set_group(struct config_parse *parse, const struct config_key *key, const char *value)
 {
     size_t len = strlen(value);
-    if (len == 0 || len >= USER_NAME_CAP || value[0] == '-' || value[0] == '.' || strcmp(value, "root") == 0)
+    if (len == 0 || len >= USER_NAME_CAP || value[0] == '-' || value[0] == '.' || strspn(value, "0123456789") == len)
         return SET_BAD;
     for (size_t i = 0; i < len; i++) {
         if (!is_letter_or_digit(value[i]) && !strchr("._-", value[i]))
             return SET_BAD;
     }
-    // useradd refuses such names, and a user id is not looked up.
-    if (strspn(value, "0123456789") == len)
-        return SET_BAD;
     memcpy(field_of(parse, key->offset), value, len + 1);
     return SET_OK;
+}
+
+static enum set_result set_user(struct config_parse *parse, const struct config_key *key, const char *value)
+{
+    return strcmp(value, "root") == 0 ? SET_BAD : set_group(parse, key, value);
 }
 
 static enum set_result set_source(struct config_parse *parse, const struct config_key *key, const char *value)
@@ -474,6 +477,8 @@ const struct config_key config_keys[KEY_COUNT] = {
                        .default_text = "info", .help = "how much to tell"},
     [KEY_USER] = {SECTION_NODE, "User", set_user, FIELD(user), .expected = "the name of an unprivileged user", .default_text = "nobody",
                   .help = "the user that the worker becomes"},
+    [KEY_CONTROL_GROUP] = {SECTION_NODE, "ControlGroup", set_group, FIELD(control_group), .expected = "the name of a group",
+                           .default_text = "ethercord", .help = "the group that may use the control socket, besides root"},
     [KEY_TAP_OFFLOAD] = {SECTION_NODE, "TapOffload", set_choice, FIELD(tap.offload), .choices = tap_offload_choices,
                          .expected = "full, checksum or off", .default_text = "full",
                          .help = "what the kernel leaves to us and takes from us undone at the TAP"},

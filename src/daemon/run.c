@@ -119,9 +119,10 @@ static bool open_udp(struct stages *stages)
 
 static bool open_control(struct stages *stages)
 {
+    struct control_place place = {.run_dir = stages->run_dir, .name = stages->config->name, .group = stages->config->control_group};
     char text[300];
 
-    stages->devices.control_fd = control_open(stages->run_dir, stages->config->name, stages->control_path, text, sizeof text);
+    stages->devices.control_fd = control_open(&place, stages->control_path, text, sizeof text);
     if (stages->devices.control_fd < 0)
         log_error("%s", text);
     return stages->devices.control_fd >= 0;

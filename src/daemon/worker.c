@@ -26,6 +26,7 @@
 #include "monitor.h"
 #include "places.h"
 #include "status.h"
+#include "watch.h"
 
 // Tuning constants: lines about what the peer does.
 enum { PEER_LINES_BURST = 20 };
@@ -270,6 +271,15 @@ static json_t *build_status(void *ctx)
     return status_build(&worker->node, &worker->facts, now_boot_ns());
 }
 
+static void answer_status(void *ctx, struct control_client *client, char *arguments)
+{
+    struct worker *worker = ctx;
+
+    watch_start(&(struct watch_source){&worker->uv, build_status, worker}, client, arguments);
+}
+
+static const struct control_request requests[] = {{"status", answer_status}, {.word = NULL}};
+
 /* ---- stages ---- */
 
 static void fill_peer(struct peer_config *peer, const struct peer_settings *settings)
@@ -323,7 +333,7 @@ static int make_loop(struct worker *worker)
         (error = uv_signal_init(&worker->uv, &worker->sigterm)) || (error = ports_start(&worker->ports, &worker->uv)))
         return error;
     worker->wake.data = worker->timer.data = worker->ipc.data = worker->sigterm.data = worker;
-    worker->control.build = build_status;
+    worker->control.requests = requests;
     worker->control.ctx = worker;
     if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
         return error;

@@ -4,6 +4,7 @@
  * but the connection ends, and nobody but "status" gets a status.
  */
 #include "../../src/daemon/control.h"
+#include "../../src/daemon/watch.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -14,7 +15,6 @@
 #include "fuzz.h"
 
 #define LONG_NAME "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-enum { LINE_MAX_BYTES = 64 }; // no request of ours is as long
 
 static char folder[] = "fuzz-XXXXXX"; // in the current one
 static uv_loop_t loop;
@@ -32,6 +32,21 @@ static json_t *build(void *ctx)
     return json_pack("{s:i}", "schema", 1);
 }
 
+static void start_status(void *ctx, struct control_client *client, char *arguments)
+{
+    watch_start(&(struct watch_source){&loop, build, ctx}, client, arguments);
+}
+
+static const struct control_request requests[] = {{"status", start_status}, {.word = NULL}};
+
+static int open_control(const char *run_dir, const char *name, char path[static CONTROL_PATH_CAP])
+{
+    struct control_place place = {.run_dir = run_dir, .name = name, .group = ""};
+    char problem[256];
+
+    return control_open(&place, path, problem, sizeof problem);
+}
+
 static void clean_up(void)
 {
     control_stop(&control);
@@ -43,31 +58,31 @@ static void clean_up(void)
 // What is in its way is a socket that nobody serves any more, or is not its own to remove.
 static void check_opening(void)
 {
-    char path[CONTROL_PATH_CAP], problem[256];
+    char path[CONTROL_PATH_CAP];
 
-    ensure(control_open(folder, "fuzz", path, problem, sizeof problem) == -EADDRINUSE);
-    ensure(control_open("/dev/null/none", "fuzz", path, problem, sizeof problem) < 0);
-    ensure(control_open("/", "dev/../dev/null/x", path, problem, sizeof problem) < 0);
-    ensure(control_open(folder, LONG_NAME, path, problem, sizeof problem) == -ENAMETOOLONG);
+    ensure(open_control(folder, "fuzz", path) == -EADDRINUSE);
+    ensure(open_control("/dev/null/none", "fuzz", path) < 0);
+    ensure(open_control("/", "dev/../dev/null/x", path) < 0);
+    ensure(open_control(folder, LONG_NAME, path) == -ENAMETOOLONG);
     for (int i = 0; i < 2; i++) { // the second one finds what the first has left
-        int fd = control_open(folder, "stale", path, problem, sizeof problem);
+        int fd = open_control(folder, "stale", path);
         ensure(fd >= 0 && close(fd) == 0);
     }
     ensure(unlink(path) == 0 && mkdir(path, 0700) == 0);
-    ensure(control_open(folder, "stale", path, problem, sizeof problem) == -EEXIST && rmdir(path) == 0);
+    ensure(open_control(folder, "stale", path) == -EEXIST && rmdir(path) == 0);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    char path[CONTROL_PATH_CAP], problem[256];
+    char path[CONTROL_PATH_CAP];
     (void)argc;
     (void)argv;
 
     ensure(mkdtemp(folder) && uv_loop_init(&loop) == 0);
-    int fd = control_open(folder, "fuzz", path, problem, sizeof problem);
+    int fd = open_control(folder, "fuzz", path);
     ensure(fd >= 0);
     check_opening();
-    control.build = build;
+    control.requests = requests;
     ensure(control_start(&control, &loop, fd) == 0);
     at.sun_family = AF_UNIX;
     memcpy(at.sun_path, path, sizeof path < sizeof at.sun_path ? sizeof path : sizeof at.sun_path);
@@ -81,12 +96,14 @@ static void turn(void)
         uv_run(&loop, UV_RUN_NOWAIT);
 }
 
-// The first line, up to a NUL in it.
-static bool is_status(const uint8_t *request, size_t len)
+// The first line, up to a NUL in it, is this word, or begins with it and a blank.
+static bool is_request(const uint8_t *request, size_t len, const char *word, bool has_arguments)
 {
-    const uint8_t *end = memchr(request, '\n', len < LINE_MAX_BYTES ? len : LINE_MAX_BYTES);
+    const uint8_t *end = memchr(request, '\n', len < CONTROL_LINE_CAP ? len : CONTROL_LINE_CAP);
+    size_t word_len = strlen(word);
 
-    return end && end - request >= 6 && memcmp(request, "status", 6) == 0 && (request[6] == '\n' || request[6] == '\0');
+    return end && (size_t)(end - request) >= word_len && memcmp(request, word, word_len) == 0 &&
+           (has_arguments ? request[word_len] == ' ' : request[word_len] == '\n' || request[word_len] == '\0');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -108,7 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     turn();
     ssize_t n = recv(fd, answer, sizeof answer, 0);
     ensure(n <= 0 || answer[0] == '{');
-    ensure(n_built == n_before + is_status(request, request_len));
+    if (!is_request(request, request_len, "status", true)) // else it is at once, later, or a refusal
+        ensure(n_built == n_before + is_request(request, request_len, "status", false));
     close(fd);
     for (int i = 0; i < 4 && control.n_clients > 0; i++)
         turn();

@@ -39,7 +39,7 @@ static int listen_at(const char *name)
 
 static void check_two_instances(void)
 {
-    char problem[STATUS_PROBLEM_CAP];
+    char problem[CONTROL_PROBLEM_CAP];
 
     close(listen_at("gone"));
     ensure(!status_fetch(folder, "gone", problem) && !status_fetch(folder, NULL, problem));
@@ -74,7 +74,7 @@ static void *serve(void *ctx)
 // Without a server.
 static void check_others(const char *text)
 {
-    char problem[STATUS_PROBLEM_CAP] = "";
+    char problem[CONTROL_PROBLEM_CAP] = "";
     json_t *status = status_fetch(folder, text, problem);
 
     ensure(!status && problem[0] != '\0' && !strchr(problem, '\n'));
@@ -83,7 +83,7 @@ static void check_others(const char *text)
     ensure(!status_fetch(LONG_FOLDER, "fuzz", problem) && !status_fetch(folder, "gone", problem));
 }
 
-static json_t *fetch(bool is_named, char problem[static STATUS_PROBLEM_CAP])
+static json_t *fetch(bool is_named, char problem[static CONTROL_PROBLEM_CAP])
 {
     pthread_t thread;
 
@@ -109,7 +109,7 @@ static void check_shown(const json_t *status)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char problem[STATUS_PROBLEM_CAP] = "";
+    char problem[CONTROL_PROBLEM_CAP] = "";
     json_t *status;
 
     if (size > 0 && data[0] == '!') { // over the socket; much slower

@@ -49,6 +49,7 @@ enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 10
 #define UDP_OFFLOAD_FORM "UdpOffload: expected on or off\n"
 #define MEMORY_FORM "ReassemblyMemory: expected a number of KiB, 128 to 65535\n"
 #define TIMEOUT_FORM "ReassemblyTimeout: expected milliseconds, 10 to 60000\n"
+#define GROUP_FORM "ControlGroup: expected the name of a group\n"
 #define USER_FORM "User: expected the name of an unprivileged user\n"
 #define MTU_FORM "MTU: expected a number, 576 to 9000\n"
 #define QUEUE_FORM "QueueLength: expected a number of frames, 1 to 65535\n"
@@ -203,6 +204,10 @@ static const struct text_row rows[] = {
     IN_NODE("User =", USER_FORM),
     GOOD_IN_NODE("User = abcdefghijklmnopqrstuvwxyz123456"),
     IN_NODE("User = abcdefghijklmnopqrstuvwxyz1234567", USER_FORM),
+    IN_NODE("ControlGroup = 100", GROUP_FORM),
+    IN_NODE("ControlGroup = -x", GROUP_FORM),
+    IN_NODE("ControlGroup = a/b", GROUP_FORM),
+    GOOD_IN_NODE("ControlGroup = root"),
     // [Tap]
     GOOD_IN_TAP("Name = 123456789012345"),
     IN_TAP("Name = 1234567890123456", "Name" INTERFACE_FORM),
@@ -380,6 +385,7 @@ static void test_defaults(void **state)
     assert_string_equal(config.udp.interface, "");
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_string_equal(config.user, "nobody");
+    assert_string_equal(config.control_group, "");
     assert_string_equal(config.tap.name, "cord0");
     assert_int_equal(config.tap.mtu, 1500);
     assert_int_equal(config.tap.carrier, TAP_CARRIER_ALWAYS);
@@ -402,15 +408,16 @@ static void test_defaults(void **state)
     assert_wiped();
 }
 
-static const char full_text[] = "# all keys\r\n[node]\r\n"
-                                "PRIVATEKEY = \"" PRIVATE "\"\r\n\tListenPort=1 ; c\r\nCipher = chacha20-poly1305\r\nFwMark = 0x2a\r\n"
-                                "BindInterface = eth0\r\nSourceAddress = 2001:db8::1\r\nLogLevel = Debug\r\nUser = _cord\r\n"
-                                "TapOffload = checksum\r\nUdpOffload = off\r\nReassemblyMemory = 256\r\nReassemblyTimeout = 250\r\n"
-                                "[Tap]\nName = tap7\nMTU = 9000\nBridge = br0\nAddress = 10.9.0.1/24 , fd00:9::1/64\nCarrier = Peer-Up\n"
-                                "QueueLength = 1000\n"
-                                "[Shortcut]\nAddress = 10.9.0.251/24,fd00:9::251/64\nAnswer = peer-up\n"
-                                "[Peer site-b]\nPublicKey = " PUBLIC "\nPresharedKey = " LOW_ORDER "\nEndpoint = b.example.net:9\n"
-                                "PersistentKeepalive = 25\nPathMTU = 1280\n";
+static const char full_text[] =
+    "# all keys\r\n[node]\r\n"
+    "PRIVATEKEY = \"" PRIVATE "\"\r\n\tListenPort=1 ; c\r\nCipher = chacha20-poly1305\r\nFwMark = 0x2a\r\n"
+    "BindInterface = eth0\r\nSourceAddress = 2001:db8::1\r\nLogLevel = Debug\r\nUser = _cord\r\nControlGroup = adm\r\n"
+    "TapOffload = checksum\r\nUdpOffload = off\r\nReassemblyMemory = 256\r\nReassemblyTimeout = 250\r\n"
+    "[Tap]\nName = tap7\nMTU = 9000\nBridge = br0\nAddress = 10.9.0.1/24 , fd00:9::1/64\nCarrier = Peer-Up\n"
+    "QueueLength = 1000\n"
+    "[Shortcut]\nAddress = 10.9.0.251/24,fd00:9::251/64\nAnswer = peer-up\n"
+    "[Peer site-b]\nPublicKey = " PUBLIC "\nPresharedKey = " LOW_ORDER "\nEndpoint = b.example.net:9\n"
+    "PersistentKeepalive = 25\nPathMTU = 1280\n";
 
 static void test_all_keys(void **state)
 {
@@ -429,6 +436,7 @@ static void test_all_keys(void **state)
     assert_int_equal(config.udp.source.ip[15], 1);
     assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
     assert_string_equal(config.user, "_cord");
+    assert_string_equal(config.control_group, "adm");
     assert_int_equal(config.tap.offload, TAP_OFFLOAD_CHECKSUM);
     assert_int_equal(config.udp.offload, UDP_OFFLOAD_OFF);
     assert_int_equal(config.reassembly_memory_kib, 256);
@@ -644,19 +652,33 @@ static void test_secrets_stay_out(void **state)
     };
     static const char *const sections[] = {"", "[Node]\n", "[Tap]\n", "[Shortcut]\n", "[Peer]\n"};
     static const char *const keys[] = {
-        "PrivateKey",    "PrivateKeyFile",
-        "PrivateKye",    "ListenPort",
-        "Cipher",        "FwMark",
-        "BindInterface", "SourceAddress",
-        "LogLevel",      "User",
-        "TapOffload",    "UdpOffload",
-        "Name",          "MTU",
-        "Bridge",        "Address",
-        "Carrier",       "QueueLength",
-        "Answer",        "PublicKey",
-        "PresharedKey",  "Preshared",
-        "Presharedkey",  "PresharedKeyFile",
-        "Endpoint",      "PersistentKeepalive",
+        "PrivateKey",
+        "PrivateKeyFile",
+        "PrivateKye",
+        "ListenPort",
+        "Cipher",
+        "FwMark",
+        "BindInterface",
+        "SourceAddress",
+        "LogLevel",
+        "User",
+        "ControlGroup",
+        "Name",
+        "TapOffload",
+        "UdpOffload",
+        "MTU",
+        "Bridge",
+        "Address",
+        "Carrier",
+        "QueueLength",
+        "Answer",
+        "PublicKey",
+        "PresharedKey",
+        "Preshared",
+        "Presharedkey",
+        "PresharedKeyFile",
+        "Endpoint",
+        "PersistentKeepalive",
         "PathMTU",
     };
     char line[512], text[1024];

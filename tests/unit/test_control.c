@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,7 +25,7 @@
 
 #include "../../src/daemon/control.h"
 
-enum { TEXT_CAP = 256, ANSWER_CAP = 1 << 20, CLIENTS_MAX = 16, TURNS_MAX = 2000, GONE = -1, NOTHING_YET = -2 };
+enum { TEXT_CAP = 256, ANSWER_CAP = 1 << 20, TURNS_MAX = 2000, GONE = -1, NOTHING_YET = -2 };
 
 struct context {
     char dir[64]; // of this test, removed afterwards
@@ -36,13 +37,17 @@ struct context {
     int n_built;
     size_t padding; // bytes in the answer to "status"
     bool is_out_of_memory;
+    const char *group;
+    struct control_client *asker; // of "stream", while it is there
+    char arguments[32];
+    int n_gone;
 };
 
 static int set_up(void **state)
 {
     static struct context context;
 
-    context = (struct context){.dir = "/tmp/ethercord-control-XXXXXX", .fd = -1};
+    context = (struct context){.dir = "/tmp/ethercord-control-XXXXXX", .fd = -1, .group = ""};
     *state = &context;
     return mkdtemp(context.dir) ? 0 : -1;
 }
@@ -61,7 +66,8 @@ static int tear_down(void **state)
 static int open_at(struct context *context, const char *dir)
 {
     memset(context->text, 0, sizeof context->text);
-    return control_open(dir, "site-a", context->path, context->text, sizeof context->text);
+    struct control_place place = {.run_dir = dir, .name = "site-a", .group = context->group};
+    return control_open(&place, context->path, context->text, sizeof context->text);
 }
 
 static int connect_to(const char *path)
@@ -116,6 +122,28 @@ static void test_open_mode(void **state)
         assert_int_equal(st.st_mode & 07777, 0660);
         close(fd);
     }
+}
+
+static void test_open_group(void **state)
+{
+    struct context *context = *state;
+    struct stat st;
+
+    context->group = "no-such-group-here";
+    assert_int_equal(open_at(context, context->dir), -ENOENT);
+    assert_non_null(strstr(context->text, "groupadd --system no-such-group-here"));
+    assert_non_null(strstr(context->text, "ControlGroup"));
+    assert_int_equal(lstat(context->path, &st), -1); // and nothing is left
+    context->group = "daemon";
+    if (geteuid() != 0) {
+        print_message("not root: a group of others can't be given the socket\n");
+        skip();
+    }
+    context->fd = open_at(context, context->dir);
+    assert_true(context->fd >= 0);
+    assert_int_equal(stat(context->path, &st), 0);
+    assert_int_equal(st.st_gid, getgrnam("daemon")->gr_gid);
+    assert_int_equal(st.st_mode & 07777, 0660);
 }
 
 static void test_open_makes_folder(void **state)
@@ -258,6 +286,33 @@ static json_t *build(void *ctx)
     return document;
 }
 
+static void answer_status(void *ctx, struct control_client *client, char *arguments)
+{
+    assert_string_equal(arguments, "");
+    control_say_take(client, build(ctx));
+    control_end(client);
+}
+
+static void on_gone(void *user)
+{
+    struct context *context = user;
+
+    context->asker = NULL;
+    context->n_gone++;
+}
+
+// Goes on until somebody ends it.
+static void start_stream(void *ctx, struct control_client *client, char *arguments)
+{
+    struct context *context = ctx;
+
+    snprintf(context->arguments, sizeof context->arguments, "%s", arguments);
+    context->asker = client;
+    control_on_gone(client, on_gone, context);
+}
+
+static const struct control_request requests[] = {{"status", answer_status}, {"stream", start_stream}, {.word = NULL}};
+
 static int set_up_served(void **state)
 {
     if (set_up(state))
@@ -266,7 +321,7 @@ static int set_up_served(void **state)
     int fd = open_at(context, context->dir);
     if (fd < 0 || uv_loop_init(&context->loop))
         return -1;
-    context->control = (struct control){.build = build, .ctx = context};
+    context->control = (struct control){.requests = requests, .ctx = context};
     return control_start(&context->control, &context->loop, fd);
 }
 
@@ -415,8 +470,7 @@ static void test_no_memory(void **state)
 
 static void test_unknown_requests(void **state)
 {
-    static const char *const lines[] = {"\n",         "Status\n",       "status \n", " status\n",
-                                        "status\r\n", "statusstatus\n", "stop\n",    "\xff\xfe{}\n"};
+    static const char *const lines[] = {"\n", "Status\n", "statu\n", " status\n", "status\r\n", "statusstatus\n", "stop\n", "\xff\xfe{}\n"};
     struct context *context = *state;
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -434,13 +488,17 @@ static void test_unknown_requests(void **state)
 static void test_long_lines(void **state)
 {
     struct context *context = *state;
-    char line[1000];
+    static char line[CONTROL_LINE_CAP];
     int fd = new_client(context);
 
     memset(line, 'x', sizeof line);
     say(context, fd, line, sizeof line);
     assert_int_equal(listen_to(context, fd), GONE);
     close(fd);
+    fd = new_client(context); // one less, with its line feed, is a request, though none of ours
+    line[sizeof line - 1] = '\n';
+    say(context, fd, line, sizeof line);
+    check_error(context, fd);
     fd = new_client(context); // a byte at a time it is as long
     for (size_t i = 0; i < sizeof line && context->control.n_clients; i++)
         say(context, fd, line, 1);
@@ -502,29 +560,152 @@ static void test_client_that_does_not_read(void **state)
     check_still_serves(context);
 }
 
+// Who has asked stays; of those who have not, the oldest gives way.
 static void test_too_many_clients(void **state)
 {
     struct context *context = *state;
-    int fds[CLIENTS_MAX];
+    int fds[CONTROL_CLIENTS_MAX], asker = new_client(context);
 
-    for (int i = 0; i < CLIENTS_MAX; i++)
+    say(context, asker, "stream\n", 7);
+    for (int i = 1; i < CONTROL_CLIENTS_MAX; i++)
         fds[i] = new_client(context);
-    for (int i = 0; i < 3 * CLIENTS_MAX; i++) { // turned away at once, and none of the others
+    for (int i = 1; i < CONTROL_CLIENTS_MAX; i++) {
         int fd = connect_to(context->path);
         assert_true(fd >= 0);
-        assert_int_equal(listen_to(context, fd), GONE);
-        close(fd);
-        turn_until(context, CLIENTS_MAX);
+        assert_int_equal(listen_to(context, fds[i]), GONE);
+        close(fds[i]);
+        turn_until(context, CONTROL_CLIENTS_MAX);
+        fds[i] = fd;
     }
-    close(fds[3]);
-    turn_until(context, CLIENTS_MAX - 1); // one place is free again
-    fds[3] = new_client(context);
-    for (int i = 0; i < CLIENTS_MAX; i++) {
+    for (int i = 1; i < CONTROL_CLIENTS_MAX; i++) {
         say(context, fds[i], "status\n", 7);
         check_answer(context, fds[i], 0);
     }
+    assert_int_equal(context->n_gone, 0);
+    close(asker);
     turn_until(context, 0);
     check_still_serves(context);
+}
+
+// Where all have asked something that lasts, it is the new one that goes.
+static void test_too_many_askers(void **state)
+{
+    struct context *context = *state;
+    int fds[CONTROL_CLIENTS_MAX];
+
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        fds[i] = new_client(context);
+        say(context, fds[i], "stream\n", 7);
+    }
+    int fd = connect_to(context->path);
+    assert_int_equal(listen_to(context, fd), GONE);
+    close(fd);
+    assert_int_equal(context->n_gone, 0);
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        close(fds[i]);
+    turn_until(context, 0);
+    assert_int_equal(context->n_gone, CONTROL_CLIENTS_MAX);
+    check_still_serves(context);
+}
+
+/* ---- answers that last ---- */
+
+static void count_timer(uv_handle_t *handle, void *arg)
+{
+    *(int *)arg += handle->type == UV_TIMER && uv_is_active(handle);
+}
+
+static int count_timers(struct context *context)
+{
+    int n = 0;
+
+    uv_walk(&context->loop, count_timer, &n);
+    return n;
+}
+
+static void check_document(struct context *context, int fd, const char *expected)
+{
+    char text[64] = "";
+
+    turn(context);
+    assert_true(recv(fd, text, sizeof text - 1, MSG_DONTWAIT) > 0);
+    assert_string_equal(text, expected);
+}
+
+static void test_stream(void **state)
+{
+    struct context *context = *state;
+    int fd = new_client(context);
+
+    say(context, fd, "stream a b\n", 11);
+    assert_non_null(context->asker);
+    assert_string_equal(context->arguments, "a b");
+    for (int i = 0; i < 3; i++) {
+        control_say_take(context->asker, json_pack("{s:i}", "n", 1));
+        check_document(context, fd, "{\"n\":1}\n");
+    }
+    assert_int_equal(count_timers(context), 0); // it has all the time there is
+    control_say_bytes(context->asker, "bytes", 5);
+    check_document(context, fd, "bytes");
+    control_end(context->asker);
+    assert_int_equal(listen_to(context, fd), GONE);
+    assert_int_equal(context->n_gone, 0); // it was its own doing
+    close(fd);
+    turn_until(context, 0);
+}
+
+// Whoever goes, says more, or does not read is gone, and that is told once.
+static void test_stream_ends(void **state)
+{
+    static char much[CONTROL_UNSENT_MAX / 4];
+    struct context *context = *state;
+    int fd = new_client(context);
+
+    say(context, fd, "stream\n", 7);
+    close(fd);
+    turn_until(context, 0);
+    assert_int_equal(context->n_gone, 1);
+
+    fd = new_client(context);
+    say(context, fd, "stream\n", 7);
+    say(context, fd, "x", 1);
+    assert_int_equal(listen_to(context, fd), GONE);
+    close(fd);
+    assert_int_equal(context->n_gone, 2);
+
+    fd = new_client(context);
+    say(context, fd, "stream\n", 7);
+    struct control_client *asker = context->asker;
+    for (int i = 0; i < 10; i++) // what is said to somebody who is gone is lost, and does no harm
+        control_say_bytes(asker, much, sizeof much);
+    assert_int_equal(context->n_gone, 2); // not before the loop turns
+    turn(context);
+    assert_int_equal(context->n_gone, 3);
+    close(fd);
+    check_still_serves(context);
+}
+
+static void test_adopted(void **state)
+{
+    struct context *context = *state;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(control_adopt(&context->control, fds[0]), 0);
+    for (int i = 0; i < 3; i++) {
+        say(context, fds[1], "status\n", 7);
+        check_document(context, fds[1], "{\"answer\":42,\"padding\":\"\"}\n");
+    }
+    for (int i = 0; i < 2 * CONTROL_CLIENTS_MAX; i++) // it gives way to nobody
+        close(connect_to(context->path));
+    turn_until(context, 1);
+    say(context, fds[1], "nonsense\n", 9);
+    check_document(context, fds[1], "{\"error\":\"unknown request; there is: status stream\"}\n");
+    assert_int_equal(count_timers(context), 0);
+    say(context, fds[1], "status\n", 7);
+    check_document(context, fds[1], "{\"answer\":42,\"padding\":\"\"}\n");
+    close(fds[1]);
+    turn_until(context, 0);
 }
 
 static void test_vanishing_clients(void **state)
@@ -553,20 +734,22 @@ static void test_vanishing_clients(void **state)
     check_still_serves(context);
 }
 
-// The end of the daemon does not wait for its clients: the server closes, they have their deadline.
+// The end of the daemon does not wait for its clients.
 static void test_stop_with_clients(void **state)
 {
     struct context *context = *state;
-    int n_timers = 0, fd = new_client(context);
+    int idle = new_client(context), asker = new_client(context);
 
+    say(context, asker, "stream\n", 7);
     control_stop(&context->control);
     turn(context);
     assert_true(connect_to(context->path) < 0);
-    say(context, fd, "status\n", 7);
-    check_answer(context, fd, 0);
-    turn_until(context, 0);
-    uv_walk(&context->loop, shorten_timer, &n_timers);
-    assert_int_equal(n_timers, 0);
+    assert_int_equal(listen_to(context, idle), GONE);
+    assert_int_equal(listen_to(context, asker), GONE);
+    assert_int_equal(context->n_gone, 1);
+    assert_int_equal(context->control.n_clients, 0);
+    close(idle);
+    close(asker);
 }
 
 #define OPENING(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -577,6 +760,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OPENING(test_open),
         OPENING(test_open_mode),
+        OPENING(test_open_group),
         OPENING(test_open_makes_folder),
         OPENING(test_open_refuses_served),
         OPENING(test_open_refuses_busy),
@@ -591,6 +775,10 @@ int main(void)
         SERVING(test_slow_clients),
         SERVING(test_client_that_does_not_read),
         SERVING(test_too_many_clients),
+        SERVING(test_too_many_askers),
+        SERVING(test_stream),
+        SERVING(test_stream_ends),
+        SERVING(test_adopted),
         SERVING(test_vanishing_clients),
         SERVING(test_stop_with_clients),
     };

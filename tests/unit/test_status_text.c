@@ -208,7 +208,7 @@ struct exchange {
 
 static void check_exchange(const struct exchange *exchange)
 {
-    char path[108], problem[STATUS_PROBLEM_CAP] = "";
+    char path[108], problem[CONTROL_PROBLEM_CAP] = "";
     int exit_status = 0;
     int fd = listen_at("x", path);
     pid_t pid = serve(fd, exchange->reply, exchange->n, exchange->stays_open);
@@ -232,14 +232,15 @@ static void test_exchanges(void **state)
     static const struct exchange rows[] = {
         {IN_FULL, 1, false, NULL},
         {IN_FULL "\n", 1, true, NULL},
-        {"{\n\"schema\":\n1}\n", 1, true, NULL},
-        {"", 0, false, no_json},
+        {"", 0, false, "instance 'x' ended the connection without an answer: it is stopping, or too many ask; try again"},
+        {"\n", 1, true, no_json},
+        {"{\"error\":\"no\"}\n", 1, true, "instance 'x' says: no"},
         {"{\"schema\":1", 1, false, no_json},
         {"{\"schema\":1}x", 1, false, no_json},
         {"{\"schema\":2}", 1, false, unknown_form},
         {"{\"schema\":\"1\"}", 1, false, unknown_form},
         {"[]", 1, false, unknown_form},
-        {spaces, STATUS_REPLY_MAX / 64 + 1, false, "the reply of instance 'x' is too long; is it another version of ethercord?"},
+        {spaces, CONTROL_DOCUMENT_MAX / 64 + 1, false, "the reply of instance 'x' is too long; is it another version of ethercord?"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -248,7 +249,7 @@ static void test_exchanges(void **state)
 
 static void assert_problem(const char *run_dir, const char *name, const char *format)
 {
-    char problem[STATUS_PROBLEM_CAP], expected[STATUS_PROBLEM_CAP];
+    char problem[CONTROL_PROBLEM_CAP], expected[CONTROL_PROBLEM_CAP];
     assert_null(status_fetch(run_dir, name, problem));
     snprintf(expected, sizeof(expected), format, folder);
     assert_string_equal(problem, expected);
@@ -270,7 +271,7 @@ static void test_nobody_there(void **state)
     close(listen_at("a", a));
     assert_problem(folder, "a", "no instance 'a' is running: nobody listens at %s/a.sock any more; start the daemon again");
     close(listen_at("b", b));
-    assert_problem(folder, NULL, "2 instances have a socket in %s; say which one: 'ethercord status NAME'");
+    assert_problem(folder, NULL, "2 instances have a socket in %s; give the NAME of the one you mean");
     unlink(a);
     unlink(b);
 }
