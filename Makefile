@@ -41,7 +41,7 @@ ask_pkg_config = $(shell $(PKG_CONFIG) $(1) $(PACKAGES) || echo PKG_CONFIG_FAILE
 
 SOURCES := $(sort $(wildcard src/*/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
-MAIN_OBJECT := $(BUILD)/obj/app/main.o
+MAIN_OBJECT := $(BUILD)/obj/cli/main.o
 LIB := $(BUILD)/libethercord.a
 PROGRAM := $(BUILD)/ethercord
 
