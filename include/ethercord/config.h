@@ -118,5 +118,15 @@ bool config_make_answer(const struct config_answer *answer, struct config *out, 
 bool config_is_instance_name(const char *name);
 // The table of keys with their forms and defaults, for --help.
 void config_print_keys(FILE *out);
+// The same one by one, for the manual pages.
+struct config_key_text {
+    const char *section;
+    const char *name;
+    const char *form;
+    const char *default_text; // NULL = none
+    const char *help;
+};
+// False behind the last one.
+bool config_key_text(size_t i, struct config_key_text *out);
 
 #endif

@@ -135,11 +135,27 @@ const struct command *commands_find(const char *name)
     return NULL;
 }
 
+const struct command *commands_at(size_t i)
+{
+    return i < N_COMMANDS ? &commands[i] : NULL;
+}
+
+static int wider(int width, const char *text)
+{
+    return (int)strlen(text) > width ? (int)strlen(text) : width;
+}
+
 void commands_print_help(FILE *out)
 {
+    int name_width = 0;
+    int arguments_width = 0;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        name_width = wider(name_width, commands[i].name);
+        arguments_width = wider(arguments_width, commands[i].arguments);
+    }
     fprintf(out, "Usage: ethercord COMMAND [OPTION...] [ARGUMENT]\n\nAn encrypted Ethernet cord between places.\n\nCommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-7s %-7s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(out, "  %-*s %-*s %s\n", name_width, commands[i].name, arguments_width, commands[i].arguments, commands[i].help);
     fprintf(out, "\n  --help          this text; 'ethercord COMMAND --help' says more\n  --version       the version\n\n"
                  "Exit codes: 0 done, 1 failed, 2 bad usage or configuration.\n");
 }

@@ -12,6 +12,8 @@
 
 // The table; NULL = no such command.
 const struct command *commands_find(const char *name);
+// By place in the table; NULL behind the last one.
+const struct command *commands_at(size_t i);
 void commands_print_help(FILE *out);
 // Runs what argv says, --help and --version included. Returns the exit code.
 int commands_dispatch(int argc, char **argv);

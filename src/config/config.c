@@ -476,3 +476,16 @@ void config_print_keys(FILE *out)
         fprintf(out, "  %-20s   %s\n", "", key->expected);
     }
 }
+
+bool config_key_text(size_t i, struct config_key_text *out)
+{
+    if (i >= KEY_COUNT)
+        return false;
+    const struct config_key *key = &config_keys[i];
+    *out = (struct config_key_text){.section = config_section_names[key->section],
+                                    .name = key->name,
+                                    .form = key->expected,
+                                    .default_text = key->default_text,
+                                    .help = key->help};
+    return true;
+}
