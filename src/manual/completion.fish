@@ -56,7 +56,7 @@ function __ethercord_configurations
     for file in /etc/ethercord/*.conf
         echo $file
     end
-    __fish_complete_suffix .conf
+    __fish_complete_suffix .conf | string match -er '(/|\.conf)(\t|$)'
 end
 
 # Bit 1 of the flags is IFF_TAP; a TUN has bit 0.

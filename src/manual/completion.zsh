@@ -11,8 +11,12 @@ _ethercord_instances() {
   _wanted instances expl 'instance' compadd -a names
 }
 
-# Those of /etc/ethercord are offered whichever folder one is in.
+# Those of /etc/ethercord are offered whichever folder one is in, unless one has begun with a path.
 _ethercord_configurations() {
+  if [[ $PREFIX == */* ]]; then
+    _files -g '*.conf'
+    return
+  fi
   local -a files
   files=(/etc/ethercord/*.conf(N))
   _alternative 'configurations:configuration:compadd -a files' 'files:file:_files -g "*.conf"'
