@@ -11,6 +11,7 @@
 local ethercord = Proto("ethercord", "ethercord encrypted Ethernet cord")
 
 local HEADER_LEN = 4 -- type and reserved bytes
+local DATA_HEADER_LEN = 16
 local DATA_LEN_MIN = 32
 local messages = {
     [1] = { name = "initiation", len = 156 },
@@ -207,14 +208,16 @@ show[3] = function(tvb, tree)
     return "Cookie reply, receiver " .. hex(tvb(4, 4))
 end
 
+-- Its header alone is of use where the capture has cut off the rest.
 show[4] = function(tvb, tree)
-    local payload_len = tvb:len() - DATA_LEN_MIN
+    local payload_len = tvb:reported_len() - DATA_LEN_MIN
+    local captured_len = math.min(payload_len, tvb:len() - DATA_HEADER_LEN)
     add_index(tree, fields.receiver, tvb(4, 4))
     tree:add_le(fields.counter, tvb(8, 8))
-    if payload_len > 0 then tree:add(fields.payload, tvb(16, payload_len)) end
-    tree:add(fields.payload_len, tvb(16, payload_len), payload_len):set_generated()
-    tree:add(fields.keepalive, tvb(16, payload_len), payload_len == 0):set_generated()
-    tree:add(fields.tag, tvb(16 + payload_len, 16))
+    if captured_len > 0 then tree:add(fields.payload, tvb(DATA_HEADER_LEN, captured_len)) end
+    add_generated(tree, fields.payload_len, payload_len)
+    add_generated(tree, fields.keepalive, payload_len == 0)
+    if tvb:len() == tvb:reported_len() then tree:add(fields.tag, tvb(DATA_HEADER_LEN + payload_len, 16)) end
     return "Data, receiver " .. hex(tvb(4, 4)) .. ", counter " .. tostring(tvb(8, 8):le_uint64()) ..
         (payload_len == 0 and ", keepalive" or ", payload " .. payload_len)
 end
@@ -246,7 +249,7 @@ local function dissect(tvb, pinfo, root)
         local wanted = messages[kind].len or DATA_LEN_MIN .. " or more"
         tree:add_proto_expert_info(experts.length, "Wrong length: " .. len .. " bytes; " .. messages[kind].name .. " has " .. wanted)
         pinfo.cols.info = "Wrong length: " .. messages[kind].name .. " of " .. len .. " bytes"
-    elseif tvb:len() < len then
+    elseif tvb:len() < (messages[kind].len or DATA_HEADER_LEN) then
         pinfo.cols.info = messages[kind].name .. ", cut off by the capture at " .. tvb:len() .. " of " .. len .. " bytes"
     else
         pinfo.cols.info = show[kind](tvb, tree)
@@ -264,7 +267,7 @@ end
 
 -- A handshake is told by its lengths, which WireGuard's messages don't have; a cookie reply has the same one, so it has to answer.
 local function is_ours(tvb)
-    if tvb:len() < DATA_LEN_MIN or tvb:len() < tvb:reported_len() or not is_zero(tvb(1, 3)) then return false end
+    if tvb:len() < DATA_HEADER_LEN or not is_zero(tvb(1, 3)) then return false end
     local kind = tvb(0, 1):uint()
     if not messages[kind] or not length_is_right(kind, tvb:reported_len()) then return false end
     return kind == 1 or kind == 2 or by_index[tvb(4, 4):le_uint()] ~= nil
