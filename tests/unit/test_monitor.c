@@ -27,6 +27,7 @@
 #include "../../src/daemon/ipc.h"
 #include "../../src/daemon/monitor.h"
 #include "ethercord/clock.h"
+#include "ethercord/program.h"
 
 enum { FLOOD = 20000, FLOOD_MS = 1200, STAY_S = 20, READ_PER_S = 1000, LOG_CAP = 8192 };
 

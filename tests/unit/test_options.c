@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "../../src/cli/commands.h"
+#include "ethercord/keys.h"
+#include "ethercord/program.h"
 #include "ethercord/suggest.h"
 
 enum { WORDS_MAX = 8, OUTPUT_CAP = 8192 };
