@@ -14,7 +14,8 @@ enum {
     OPTIONS_ROWS_MAX = 8,
     FIRST_LONG = 0x100, // value of the first row; --help comes with the value 'h', as -h does
     WORD_SHOWN_MAX = 40,
-    LEFT_CAP = 64 // of an option with its letter and argument
+    LEFT_CAP = 64,  // of an option with its letter and argument
+    LEFT_WIDTH = 25 // of the column with them, at the least
 };
 
 struct getopt_tables {
@@ -171,7 +172,7 @@ void options_print_help(const struct command *command, FILE *out)
 {
     size_t n = count_rows(command);
     char left[LEFT_CAP];
-    int width = (int)strlen("-h, --help");
+    int width = LEFT_WIDTH;
     for (size_t i = 0; i < n; i++) {
         int len = describe_option(&command->options[i], left);
         width = len > width ? len : width;
