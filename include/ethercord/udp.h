@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "ethercord/addr.h"
+#include "ethercord/log.h"
 
 enum {
     UDP_BATCH_MAX = 64,
@@ -71,7 +72,8 @@ struct udp_segmentation {
     bool is_wanted;             // by the options
     unsigned strikes;           // refusals without a train of comparable length accepted in between
     struct addr refused_to;
-    size_t refused_len; // bytes, of the last one
+    size_t refused_len;         // bytes, of the last one
+    struct log_limit off_limit; // each path may be another matter, and a peer may change it often
 };
 
 struct udp {
