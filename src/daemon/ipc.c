@@ -31,11 +31,24 @@ static bool is_address_valid(const struct addr *addr)
     return (addr->family == AF_INET || addr->family == AF_INET6) && addr->port != 0;
 }
 
+// What the service manager gets to see: nothing that could begin another line or field there.
+static bool is_line(const char text[static IPC_TEXT_CAP])
+{
+    size_t len = strnlen(text, IPC_TEXT_CAP);
+
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return len > 0 && len < IPC_TEXT_CAP;
+}
+
 static bool is_valid(const struct ipc_message *message)
 {
     if (message->kind == 0 || message->kind >= IPC_KIND_COUNT || message->n_addresses > PEER_ADDRESSES_MAX)
         return false;
     if (message->kind != IPC_ADDRESSES && message->n_addresses != 0)
+        return false;
+    if (message->kind == IPC_STATE ? !is_line(message->text) : message->text[0] != '\0')
         return false;
     for (uint32_t i = 0; i < message->n_addresses; i++)
         if (!is_address_valid(&message->addresses[i]))
@@ -50,6 +63,8 @@ enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *me
     switch (message->kind) {
     case IPC_RESOLVE:
         return bucket_take(&guard->lookups_full_ns, IPC_LOOKUP_EVERY_MS * NS_PER_MS, IPC_LOOKUPS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
+    case IPC_STATE:
+        return bucket_take(&guard->states_full_ns, IPC_STATE_EVERY_MS * NS_PER_MS, IPC_STATES_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
     case IPC_READY:
         guard->is_ready = true;
         return was_ready ? IPC_HOSTILE : IPC_TAKE;

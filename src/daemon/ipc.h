@@ -20,19 +20,24 @@ enum ipc_kind {
     IPC_RESOLVE,   // worker: look the peer's endpoint up
     IPC_ADDRESSES, // monitor: the answer, perhaps with none
     IPC_STOP,      // monitor: say goodbye and end
+    IPC_STATE,     // worker: how it is, in a line for the service manager
     IPC_KIND_COUNT
 };
+
+enum { IPC_TEXT_CAP = 256 };
 
 struct ipc_message {
     uint32_t kind;
     uint32_t n_addresses;
     struct addr addresses[PEER_ADDRESSES_MAX];
+    char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
 };
 
 // What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.
 struct ipc_guard {
     bool is_ready;
-    uint64_t lookups_full_ns; // bucket
+    uint64_t lookups_full_ns; // buckets
+    uint64_t states_full_ns;
 };
 enum ipc_verdict {
     IPC_TAKE,
@@ -40,6 +45,7 @@ enum ipc_verdict {
     IPC_HOSTILE    // no worker of ours says that
 };
 enum { IPC_LOOKUPS_MAX = 8, IPC_LOOKUP_EVERY_MS = 1000 }; // a worker asks each 15 s
+enum { IPC_STATES_MAX = 4, IPC_STATE_EVERY_MS = 500 };    // a worker tells one a second
 enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns);
 
 // Both ends non-blocking and close-on-exec. Returns 0 or negative errno.
