@@ -15,6 +15,8 @@ MANDIR = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -301,16 +303,23 @@ install-built:
 	$(Q)install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/ethercord
 	$(Q)install -d $(DESTDIR)$(DOCDIR)
 	$(Q)install -m 644 $(wildcard LICENSE README.md docs/*.md) $(DESTDIR)$(DOCDIR)
-	$(Q)install -D -m 644 examples/wireshark/ethercord.lua $(DESTDIR)$(DOCDIR)/examples/wireshark/ethercord.lua
 	$(Q)install -D -m 644 $(BUILD)/man/ethercord.8 $(DESTDIR)$(MANDIR)/man8/ethercord.8
 	$(Q)install -D -m 644 $(BUILD)/man/ethercord.conf.5 $(DESTDIR)$(MANDIR)/man5/ethercord.conf.5
 	$(Q)install -D -m 644 $(BUILD)/completion/ethercord.bash $(DESTDIR)$(BASHDIR)/ethercord
 	$(Q)install -D -m 644 $(BUILD)/completion/ethercord.zsh $(DESTDIR)$(ZSHDIR)/_ethercord
 	$(Q)install -D -m 644 $(BUILD)/completion/ethercord.fish $(DESTDIR)$(FISHDIR)/ethercord.fish
+	$(Q)install -d $(DESTDIR)$(DOCDIR)/examples
+	$(Q)cp -r examples/. $(DESTDIR)$(DOCDIR)/examples
+	$(Q)install -d $(DESTDIR)$(UNITDIR)/ethercord@.service.d
+	$(Q)sed 's|/usr/local/sbin|$(SBINDIR)|g' examples/systemd/ethercord@.service >$(DESTDIR)$(UNITDIR)/ethercord@.service
+	$(Q)install -m 644 examples/systemd/order.conf $(DESTDIR)$(UNITDIR)/ethercord@.service.d
+	$(Q)install -D -m 644 examples/systemd/ethercord.sysusers $(DESTDIR)$(SYSUSERSDIR)/ethercord.conf
 
 uninstall: ## remove what install has put there
 	$(Q)rm -f $(DESTDIR)$(SBINDIR)/ethercord $(DESTDIR)$(MANDIR)/man8/ethercord.8 $(DESTDIR)$(MANDIR)/man5/ethercord.conf.5
 	$(Q)rm -f $(DESTDIR)$(BASHDIR)/ethercord $(DESTDIR)$(ZSHDIR)/_ethercord $(DESTDIR)$(FISHDIR)/ethercord.fish
+	$(Q)rm -f $(DESTDIR)$(UNITDIR)/ethercord@.service $(DESTDIR)$(UNITDIR)/ethercord@.service.d/order.conf $(DESTDIR)$(SYSUSERSDIR)/ethercord.conf
+	$(Q)rmdir $(DESTDIR)$(UNITDIR)/ethercord@.service.d 2>/dev/null || true
 	$(Q)rm -rf $(DESTDIR)$(DOCDIR)
 
 dist: ## pack the committed sources as build/ethercord-VERSION.tar.gz
