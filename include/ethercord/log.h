@@ -31,6 +31,8 @@ void log_set_name(const char *name);
 // From now on lines go to the journal as entries with fields, if stderr is a journal stream and the socket at `path` can be had; else all
 // stays as it is. Call before the first thread, and while there still are files; the descriptor stays open.
 void log_open_journal(const char *path);
+// Whether stderr is a journal stream.
+bool log_is_journal(void);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // At most one line per 10 s for this cause; says how many were swallowed before it.

@@ -79,7 +79,7 @@ static enum stream_kind find_stderr_kind(void)
     return strcmp(variable, expected) == 0 ? STREAM_JOURNAL : STREAM_PLAIN;
 }
 
-static bool is_journal(void)
+bool log_is_journal(void)
 {
     int kind = atomic_load_explicit(&stderr_kind, memory_order_relaxed);
 
@@ -141,7 +141,7 @@ static void line_add_prefix(struct line *line, enum log_level level)
         line_add(line, "%s%s", instance_name, instance_name[0] ? ": " : "");
         return;
     }
-    if (is_journal()) {
+    if (log_is_journal()) {
         line_add(line, "<%d>%s%s", LEVELS[level].priority, instance_name, instance_name[0] ? ": " : "");
         return;
     }
@@ -241,7 +241,7 @@ void log_open_journal(const char *path)
 {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
 
-    if (journal_fd >= 0 || !is_journal() || strlen(path) >= sizeof sun.sun_path)
+    if (journal_fd >= 0 || !log_is_journal() || strlen(path) >= sizeof sun.sun_path)
         return;
     memcpy(sun.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -303,7 +303,7 @@ bool log_level_parse(const char *text, enum log_level *level)
 void log_set_name(const char *name)
 {
     snprintf(instance_name, sizeof instance_name, "%s", name);
-    (void)is_journal(); // while it can still be found out
+    (void)log_is_journal(); // while it can still be found out
 }
 
 void log_write(enum log_level level, const char *format, ...)

@@ -13,6 +13,8 @@ const struct log_event_entry log_events[LOG_EVENT_COUNT] = {
                                 "it can't run; the line says why and what to do"},
     [LOG_EVENT_UNCONFINED] = {"unconfined", "692b4baae9674523b7f5399c0422cea6", LOG_LEVEL_WARNING, "a part of the sandbox is missing"},
     [LOG_EVENT_WORKER_ENDED] = {"worker-ended", "f8adfdcfacfb44d780b0c6e88183fabe", LOG_LEVEL_ERROR, "the worker died, or had to be ended"},
+    [LOG_EVENT_MONITOR_GONE] = {"monitor-gone", "35421e2bab914882b1ae964108409f0c", LOG_LEVEL_ERROR,
+                                "the monitor died: the worker ends, too"},
     [LOG_EVENT_WORKER_STUCK] = {"worker-stuck", "2911345d93b54ceab5732c2b437da2ce", LOG_LEVEL_ERROR,
                                 "a thread of the worker does not turn any more"},
     [LOG_EVENT_WORKER_TURNS] = {"worker-turns", "a6c6fa530c9d4730a35e94d7c2901be8", LOG_LEVEL_INFO, "it does again"},

@@ -7,14 +7,20 @@
 
 #include "commands.h"
 #include "ethercord/config.h"
+#include "ethercord/log.h"
 #include "ethercord/program.h"
 #include "ethercord/run.h"
 #include "summary.h"
 
 static void print_messages(const struct config_errors *errors)
 {
-    for (size_t i = 0; i < errors->n_messages; i++)
-        fprintf(stderr, "%s%s\n", errors->messages[i].text, errors->messages[i].is_warning ? " (warning)" : "");
+    for (size_t i = 0; i < errors->n_messages; i++) {
+        const struct config_message *message = &errors->messages[i];
+        if (log_is_journal())
+            log_write(message->is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", message->text);
+        else
+            fprintf(stderr, "%s%s\n", message->text, message->is_warning ? " (warning)" : "");
+    }
     size_t n_more = errors->n_errors + errors->n_warnings - errors->n_messages;
     if (n_more > 0)
         fprintf(stderr, "... and %zu more\n", n_more);

@@ -40,8 +40,10 @@ static const char *tap_advice(int error)
     switch (error) {
     case -EBUSY:
         return "it exists already and somebody else uses it; choose another [Tap] Name, or stop that program";
-    case -EPERM:
     case -EACCES:
+        return "no permission for /dev/net/tun; give it back the mode that udev gives it (chmod 666 /dev/net/tun), or run ethercord as "
+               "root";
+    case -EPERM:
         return "no permission; run ethercord as root, or make the TAP beforehand for this user (ip tuntap add mode tap user NAME)";
     case -ENOENT:
     case -ENODEV:
@@ -245,6 +247,7 @@ int run_node(struct config *config, const char *run_dir, bool wants_sandbox)
 
     close_inherited();
     stop_signals(SIG_BLOCK);
+    signal(SIGPIPE, SIG_IGN); // whoever read our log may be gone
     notify_init(&stages.tools.notify);
     stages.devices.watchdog = &stages.tools.watchdog;
     stages.devices.wants_state_line = stages.tools.notify.is_on;

@@ -25,14 +25,18 @@ static const char *format_time(uint64_t wall_ns, char text[static TIME_CAP])
     return text;
 }
 
-void state_line_format(const struct peer *peer, uint64_t now_ns, uint64_t wall_ns, char *text, size_t cap)
+// The monitor takes nothing else, and an interface, say, may be called anything.
+static void replace_unprintable(char *text)
+{
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
+static void format_peer(const struct peer *peer, uint64_t now_ns, uint64_t wall_ns, char *text, size_t cap)
 {
     char since[TIME_CAP], at[ADDR_TEXT_CAP], reason[200];
 
-    if (!peer) {
-        snprintf(text, cap, "no peer is configured: a shortcut alone");
-        return;
-    }
     format_time(wall_ns - age_ns(now_ns, peer->since_ns), since);
     if (peer->is_up)
         snprintf(text, cap, "peer %s up since %s at %s, %s, path MTU %u", peer->config.name, since,
@@ -42,6 +46,15 @@ void state_line_format(const struct peer *peer, uint64_t now_ns, uint64_t wall_n
         snprintf(text, cap, "peer %s down since %s: no answer from %s", peer->config.name, since, addr_format(&peer->tried, at));
     else
         snprintf(text, cap, "peer %s down since %s: %s", peer->config.name, since, status_reason(peer, now_ns, reason, sizeof reason));
+}
+
+void state_line_format(const struct peer *peer, uint64_t now_ns, uint64_t wall_ns, char *text, size_t cap)
+{
+    if (peer)
+        format_peer(peer, now_ns, wall_ns, text, cap);
+    else
+        snprintf(text, cap, "no peer is configured: a shortcut alone");
+    replace_unprintable(text);
 }
 
 static struct state_line_facts facts_of(const struct peer *peer)

@@ -235,11 +235,11 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
         else if (message.kind == IPC_ADDRESSES)
             node_set_addresses(&worker->node, message.addresses, message.n_addresses, now_boot_ns());
     }
-    if (got < 0) {
-        log_error("the monitor is gone: stopping");
+    if (got < 0 && !worker->is_stopping) {
+        log_tell(&(struct log_about){.event = LOG_EVENT_MONITOR_GONE}, "the monitor is gone: stopping");
         worker->has_failed = true;
         stop(worker);
-    } else {
+    } else if (got >= 0) {
         main_turn(worker);
     }
 }

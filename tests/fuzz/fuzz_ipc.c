@@ -15,6 +15,10 @@ static void check(const struct ipc_message *message)
 {
     ensure(message->kind >= IPC_READY && message->kind < IPC_KIND_COUNT && message->n_addresses <= PEER_ADDRESSES_MAX);
     ensure(message->kind == IPC_ADDRESSES || message->n_addresses == 0);
+    size_t len = strnlen(message->text, sizeof message->text);
+    ensure(len < sizeof message->text && (len > 0) == (message->kind == IPC_STATE));
+    for (size_t i = 0; i < len; i++)
+        ensure(message->text[i] >= ' ' && message->text[i] <= '~');
     for (size_t i = 0; i < message->n_addresses; i++)
         ensure(message->addresses[i].port != 0 && (message->addresses[i].family == AF_INET || message->addresses[i].family == AF_INET6));
 }
@@ -23,7 +27,7 @@ static void check(const struct ipc_message *message)
 static void check_guard(struct reader *in)
 {
     struct ipc_guard guard = {0};
-    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0;
+    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0, n_states = 0;
     bool has_been_ready = false;
 
     while (in->left > 0) {
@@ -31,9 +35,11 @@ static void check_guard(struct reader *in)
         now_ns += reader_u8(in) * (50 * NS_PER_MS);
         enum ipc_verdict verdict = ipc_judge(&guard, &message, now_ns);
         n_lookups += message.kind == IPC_RESOLVE && verdict == IPC_TAKE;
-        ensure(message.kind == IPC_RESOLVE || message.kind == IPC_READY || verdict == IPC_HOSTILE);
+        n_states += message.kind == IPC_STATE && verdict == IPC_TAKE;
+        ensure(message.kind == IPC_RESOLVE || message.kind == IPC_READY || message.kind == IPC_STATE || verdict == IPC_HOSTILE);
         ensure(message.kind != IPC_READY || verdict == (has_been_ready ? IPC_HOSTILE : IPC_TAKE));
         has_been_ready = has_been_ready || message.kind == IPC_READY;
+        ensure(n_states <= 2U * IPC_STATES_MAX + (now_ns - start_ns) / (IPC_STATE_EVERY_MS * NS_PER_MS));
         ensure(n_lookups <= 2U * IPC_LOOKUPS_MAX + (now_ns - start_ns) / (IPC_LOOKUP_EVERY_MS * NS_PER_MS));
     }
 }
@@ -53,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (fds[0] < 0)
         ensure(ipc_pair(fds) == 0);
+    if (how & 4) // what is raw below may be a state as well; this one is more often a good one
+        reader_copy(&in, (uint8_t *)sent.text, in.left < 32 ? in.left : 32);
     if (is_raw) {
         if (in.left == 0 || send(fds[0], in.at, in.left, MSG_NOSIGNAL) < 0)
             return 0;

@@ -10,11 +10,13 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../src/daemon/ipc.h"
+#include "ethercord/clock.h"
 
 struct pair {
     int fds[2];
@@ -76,7 +78,9 @@ static void check_round_trip(struct pair *pair, const struct ipc_message *messag
 static void test_round_trip(void **state)
 {
     for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++)
-        check_round_trip(*state, &(struct ipc_message){.kind = kind});
+        if (kind != IPC_STATE)
+            check_round_trip(*state, &(struct ipc_message){.kind = kind});
+    check_round_trip(*state, &(struct ipc_message){.kind = IPC_STATE, .text = "peer site-b up ~"});
     for (uint32_t n = 0; n <= PEER_ADDRESSES_MAX; n++) {
         struct ipc_message message = addresses(n);
         check_round_trip(*state, &message);
@@ -170,6 +174,37 @@ static void test_addresses(void **state)
     }
 }
 
+static void test_states(void **state)
+{
+    static const char *const refused[] = {"", "a\nMAINPID=1", "\x1b[31m", "\x7f", "\xc3\xa4"};
+    struct ipc_message message = {.kind = IPC_STATE};
+
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        snprintf(message.text, sizeof message.text, "%s", refused[i]);
+        check_refused(*state, &message, sizeof message, "a state that is no line");
+    }
+    memset(message.text, 'x', sizeof message.text);
+    check_refused(*state, &message, sizeof message, "a state without an end");
+    message.text[sizeof message.text - 1] = '\0';
+    check_round_trip(*state, &message);
+    message.kind = IPC_RESOLVE;
+    check_refused(*state, &message, sizeof message, "a text where none belongs");
+}
+
+static void test_states_are_limited(void **state)
+{
+    struct ipc_guard guard = {0};
+    struct ipc_message message = {.kind = IPC_STATE, .text = "well"};
+    uint64_t now_ns = 1000 * NS_PER_S;
+
+    (void)state;
+    for (int i = 0; i < IPC_STATES_MAX; i++)
+        assert_int_equal(ipc_judge(&guard, &message, now_ns), IPC_TAKE);
+    assert_int_equal(ipc_judge(&guard, &message, now_ns), IPC_TOO_OFTEN);
+    for (int i = 0; i < 100; i++) // as often as ours ever does
+        assert_int_equal(ipc_judge(&guard, &message, now_ns += NS_PER_S), IPC_TAKE);
+}
+
 static void test_other_end_gone(void **state)
 {
     struct pair *pair = *state;
@@ -234,6 +269,8 @@ int main(void)
         WITH_PAIR(test_kinds),
         WITH_PAIR(test_counts),
         WITH_PAIR(test_addresses),
+        WITH_PAIR(test_states),
+        cmocka_unit_test(test_states_are_limited),
         WITH_PAIR(test_other_end_gone),
         WITH_PAIR(test_gone_without_reading),
         WITH_PAIR(test_nobody_reads),

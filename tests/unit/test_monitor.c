@@ -23,7 +23,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../../src/cli/options.h"
 #include "../../src/daemon/ipc.h"
 #include "../../src/daemon/monitor.h"
 #include "ethercord/clock.h"
@@ -110,6 +109,12 @@ static void addresses(int fd)
     struct ipc_message message = {.kind = IPC_ADDRESSES, .n_addresses = 1};
     message.addresses[0] = (struct addr){.family = AF_INET, .port = 1, .ip = {127, 0, 0, 1}};
     say(fd, &message, sizeof message);
+    stay();
+}
+
+static void state_of_two_lines(int fd)
+{
+    say(fd, &(struct ipc_message){.kind = IPC_STATE, .text = "well\nMAINPID=1"}, sizeof(struct ipc_message));
     stay();
 }
 
@@ -219,13 +224,15 @@ static void run_monitor(void (*work)(int fd))
     memcpy(config->peer.endpoint_host, "127.0.0.1", sizeof "127.0.0.1");
     config->peer.endpoint_port = 36160;
     stop_signals(SIG_BLOCK);
+    struct monitor_tools tools = {0};
+    notify_init(&tools.notify);
     pid_t worker = fork();
     if (worker == 0) {
         close(fds[0]);
         work(fds[1]);
     }
     close(fds[1]);
-    found->exit_code = monitor_main(config, worker, fds[0], page);
+    found->exit_code = monitor_main(config, worker, fds[0], page, &tools);
     uv_library_shutdown(); // the threads that look names up: valgrind would miss their memory
     _exit(0);
 }
@@ -258,7 +265,7 @@ static void monitor(void (*work)(int fd))
 static void who_says_what_no_worker_says_is_ended(void **state)
 {
     static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind, kind_of_the_monitor,
-                                              addresses,     ready_twice,  noise};
+                                              addresses,     ready_twice,  noise,        state_of_two_lines};
 
     (void)state;
     for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
