@@ -41,21 +41,25 @@ static void note_missed(struct watchdog *watchdog, enum node_thread thread)
                  names[thread], watchdog->every_ms * WATCHDOG_MISSES_TOLD);
 }
 
+static bool has_turned(struct watchdog *watchdog, enum node_thread thread)
+{
+    uint32_t n = atomic_load_explicit(&watchdog->page->threads[thread].n_turns, memory_order_relaxed);
+
+    if (n == watchdog->seen[thread]) {
+        note_missed(watchdog, thread);
+        return false;
+    }
+    if (watchdog->n_missed[thread] >= WATCHDOG_MISSES_TOLD)
+        log_tell(&(struct log_about){.event = LOG_EVENT_WORKER_TURNS}, "thread %s of the worker turns again", names[thread]);
+    watchdog->n_missed[thread] = 0;
+    watchdog->seen[thread] = n;
+    return true;
+}
+
 bool watchdog_look(struct watchdog *watchdog)
 {
-    bool have_all_turned = true;
-
-    for (int i = 0; i < NODE_THREADS; i++) {
-        uint32_t n = atomic_load_explicit(&watchdog->page->threads[i].n_turns, memory_order_relaxed);
-        if (n == watchdog->seen[i]) {
-            note_missed(watchdog, (enum node_thread)i);
-            have_all_turned = false;
-            continue;
-        }
-        if (watchdog->n_missed[i] >= WATCHDOG_MISSES_TOLD)
-            log_tell(&(struct log_about){.event = LOG_EVENT_WORKER_TURNS}, "thread %s of the worker turns again", names[i]);
-        watchdog->n_missed[i] = 0;
-        watchdog->seen[i] = n;
-    }
-    return have_all_turned;
+    if (!has_turned(watchdog, NODE_MAIN)) // who wakes the others
+        return false;
+    bool has_tx = has_turned(watchdog, NODE_TX), has_rx = has_turned(watchdog, NODE_RX);
+    return has_tx && has_rx;
 }
