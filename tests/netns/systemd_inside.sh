@@ -102,6 +102,17 @@ wrong() {
     matches "a wrong file: errors are errors in the journal" "$(journal -p err -u ethercord@c)" '/etc/ethercord/c\.conf:1: expected'
 }
 
+# As a root that keeps all that hooks may need; its own two processes keep no more of it than elsewhere.
+for_hooks() {
+    systemctl start ethercord@b
+    override ethercord@b.service hooks <"$NETNS_DIR/../../examples/systemd/hooks.conf"
+    check "with hooks.conf it starts, too" systemctl restart ethercord@b
+    is "with hooks.conf: whose the processes are" "$(member b '["sandbox"]["worker"]["uid"]') $(member b '["sandbox"]["monitor"]["uid"]')" "65534 0"
+    is "with hooks.conf: capabilities" "$(member b '["sandbox"]["worker"]["capabilities"]') $(member b '["sandbox"]["monitor"]["capabilities"]')" \
+        '[] ["kill", "net_admin"]'
+    check "with hooks.conf: the peer comes up" wait_until 10 shows b StatusText '^peer a up since'
+}
+
 check "user, keys, files" prepare
 starts
 journals
@@ -110,5 +121,6 @@ ends
 watchdog
 orders
 wrong
+for_hooks
 if grep -q '^not ok' "$OUT/inside"; then journalctl --no-pager -q -t ethercord | sed 's/^/# /'; fi
 plan
