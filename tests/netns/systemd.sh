@@ -40,10 +40,17 @@ control_groups() {
     return 0
 }
 
+# Not this machine's console, and the modes that udev would give.
+devices() {
+    local name major minor
+    mount -t tmpfs -o mode=755 none "$ROOT/dev" && mkdir "$ROOT/dev/net" "$ROOT/dev/shm" "$ROOT/dev/pts" || return
+    while read -r name major minor; do
+        mknod -m 666 "$ROOT/dev/$name" c "$major" "$minor" || return
+    done <<<$'null 1 3\nzero 1 5\nfull 1 7\nrandom 1 8\nurandom 1 9\ntty 5 0\nnet/tun 10 200'
+}
+
 file_systems() {
-    mount -t proc proc "$ROOT/proc" && mount -t sysfs sysfs "$ROOT/sys" && mount -t tmpfs none "$ROOT/run" && mount --rbind /dev "$ROOT/dev" || return
-    # As udev leaves it.
-    mount -t tmpfs none "$ROOT/dev/net" && mknod -m 666 "$ROOT/dev/net/tun" c 10 200 || return
+    mount -t proc proc "$ROOT/proc" && mount -t sysfs sysfs "$ROOT/sys" && mount -t tmpfs none "$ROOT/run" && devices || return
     mount --bind "$WORK/out" "$ROOT$WORK/out"
 }
 
@@ -63,7 +70,7 @@ Environment=WORK=$WORK ETHERCORD=/usr/sbin/ethercord TMPDIR=/tmp
 ExecStart=$NETNS_DIR/systemd_inside.sh
 StandardOutput=append:$WORK/out/inside
 StandardError=append:$WORK/out/inside
-ExecStopPost=/bin/systemctl --force --force poweroff
+ExecStopPost=/bin/sh -c "exec systemctl --force --force poweroff >/dev/null 2>&1"
 END
 }
 
@@ -79,4 +86,4 @@ control_groups || no "no control groups may be mounted here"
 install_ethercord || exit 1
 units
 cd "$ROOT" && mkdir -p old && pivot_root . old && umount -l /old || exit 1
-exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin "$SYSTEMD" --system --log-level=notice --log-target=console --show-status=0 --unit=inside.target
+exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin "$SYSTEMD" --system --log-level=notice --show-status=0 --unit=inside.target
