@@ -41,8 +41,9 @@ static const char *tap_advice(int error)
     case -EBUSY:
         return "it exists already and somebody else uses it; choose another [Tap] Name, or stop that program";
     case -EACCES:
-        return "no permission for /dev/net/tun; give it back the mode that udev gives it (chmod 666 /dev/net/tun), or run ethercord as "
-               "root";
+        return "no permission for /dev/net/tun; run ethercord as root, or give it the mode that udev gives it (chmod 666 /dev/net/tun) and "
+               "make the "
+               "TAP beforehand for this user (ip tuntap add mode tap user NAME)";
     case -EPERM:
         return "no permission; run ethercord as root, or make the TAP beforehand for this user (ip tuntap add mode tap user NAME)";
     case -ENOENT:
