@@ -28,16 +28,14 @@ copy_on_write() {
 }
 
 control_groups() {
-    local controller dir=$ROOT/sys/fs/cgroup
+    local dir=$ROOT/sys/fs/cgroup
     if ! grep -q '^[1-9]' /proc/self/cgroup; then
         mount -t cgroup2 cgroup2 "$dir"
         return
     fi
     mount -t tmpfs -o mode=755 none "$dir" && mkdir "$dir/systemd" && mount -t cgroup -o none,name=systemd cgroup "$dir/systemd" || return
-    for controller in devices pids memory; do
-        mkdir "$dir/$controller" && mount -t cgroup -o "$controller" cgroup "$dir/$controller"
-    done
-    return 0
+    mkdir "$dir/devices" && mount -t cgroup -o devices cgroup "$dir/devices" || return
+    mount -o remount,ro none "$dir" # else it would mount all others
 }
 
 # Not this machine's console, and the modes that udev would give.
