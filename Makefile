@@ -312,6 +312,7 @@ install-built:
 	$(Q)cp -r examples/. $(DESTDIR)$(DOCDIR)/examples
 	$(Q)install -d $(DESTDIR)$(UNITDIR)/ethercord@.service.d
 	$(Q)sed 's|/usr/local/sbin|$(SBINDIR)|g' examples/systemd/ethercord@.service >$(DESTDIR)$(UNITDIR)/ethercord@.service
+	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/ethercord@.service
 	$(Q)install -m 644 examples/systemd/order.conf $(DESTDIR)$(UNITDIR)/ethercord@.service.d
 	$(Q)install -D -m 644 examples/systemd/ethercord.sysusers $(DESTDIR)$(SYSUSERSDIR)/ethercord.conf
 
