@@ -32,6 +32,7 @@ struct rtnl_link {
     int master;     // index of the bridge (or bond, …) that it belongs to; 0 = none
     int lower;      // index of what it lies on (a VLAN on its interface); of a veth, its other end, perhaps elsewhere; 0 = none
     uint32_t flags; // IFF_UP, IFF_LOWER_UP, …
+    bool has_carrier;
     uint32_t mtu;
     uint32_t txqueuelen;
     struct mac_address mac_address; // zero where the interface has none of six bytes

@@ -132,6 +132,7 @@ static int read_link(const struct nlmsghdr *answer, void *data)
     link->lower = (int)rtnl_get_u32(attributes[IFLA_LINK]);
     link->mtu = rtnl_get_u32(attributes[IFLA_MTU]);
     link->txqueuelen = rtnl_get_u32(attributes[IFLA_TXQLEN]);
+    link->has_carrier = get_u8(attributes[IFLA_CARRIER]) != 0;
     link->operstate = get_u8(attributes[IFLA_OPERSTATE]);
     const struct nlattr *mac_address = attributes[IFLA_ADDRESS];
     if (mac_address && mnl_attr_get_payload_len(mac_address) == sizeof link->mac_address.b)

@@ -15,7 +15,7 @@ struct attribute_table {
 };
 
 // For mnl_attr_parse(), with a struct attribute_table: attributes of kernels newer than our headers are skipped.
-int rtnl_tabulate(const struct nlattr *attribute, void *table);
+int rtnl_tabulate(const struct nlattr *attribute, void *data);
 // 0 where there is none of that size.
 uint32_t rtnl_get_u32(const struct nlattr *attribute);
 // In the socket's buffer, which the answer overwrites.
