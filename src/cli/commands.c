@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "doctor.h"
 #include "ethercord/config.h"
 #include "ethercord/program.h"
 #include "ethercord/suggest.h"
@@ -16,6 +17,14 @@ static void print_keys_help(FILE *out)
 {
     fprintf(out, "\nKeys of the file:\n\n");
     config_print_keys(out);
+}
+
+static void print_checks_help(FILE *out)
+{
+    fprintf(out, "\nFILE has a slash in it, or ends in .conf. Exit code: 0 nothing wrong, or hints only; 1 faults; 2 bad usage or\n"
+                 "configuration. Checks:\n\n");
+    for (size_t i = 0; doctor_check_at(i); i++)
+        fprintf(out, "  %-14s %s\n", doctor_check_at(i)->name, doctor_check_at(i)->looks_at);
 }
 
 #define FIELD(name) offsetof(struct command_line, name)
@@ -33,6 +42,12 @@ static const struct option_row run_options[] = {NO_SANDBOX_ROW, RUN_DIR_ROW, {.n
 
 static const struct option_row status_options[] = {
     {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the whole status as JSON"},
+    RUN_DIR_ROW,
+    {.name = NULL},
+};
+
+static const struct option_row doctor_options[] = {
+    {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the findings as JSON"},
     RUN_DIR_ROW,
     {.name = NULL},
 };
@@ -62,6 +77,9 @@ static const struct command commands[] = {
     {"run", "FILE", 1, 1, run_options, "Runs the node that a configuration file describes, in the foreground", NULL, command_run},
     {"status", "[NAME]", 0, 1, status_options, "Shows how a running instance is; NAME may be left out if only one is running", NULL,
      command_status},
+    {"doctor", "[NAME|FILE]", 0, 1, doctor_options,
+     "Looks for what is wrong, around a running instance or before a start on FILE, and says what to do", print_checks_help,
+     command_doctor},
     {"answer", "", 0, 0, answer_options, "Answers pings at a TAP, without a file and without a peer", NULL, command_answer},
     {"speed", "", 0, 0, speed_options, "Measures what this CPU does per cipher and frame size, and says which cipher 'auto' takes", NULL,
      command_speed},

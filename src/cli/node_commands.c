@@ -26,8 +26,7 @@ static void print_messages(const struct config_errors *errors)
         fprintf(stderr, "... and %zu more\n", n_more);
 }
 
-// A configuration from a file, or from the options of `answer` if there is no file; NULL with everything said. Free with config_free().
-static struct config *load_config(const char *path, const struct config_answer *answer, int *exit_code)
+struct config *command_load_config(const char *path, const struct config_answer *answer, int *exit_code)
 {
     struct config *config = config_new();
     struct config_errors *errors = malloc(sizeof(*errors));
@@ -50,7 +49,7 @@ static struct config *load_config(const char *path, const struct config_answer *
 int command_check(const struct command_line *line)
 {
     int exit_code;
-    struct config *config = load_config(line->arguments[0], NULL, &exit_code);
+    struct config *config = command_load_config(line->arguments[0], NULL, &exit_code);
     if (!config)
         return exit_code;
     printf("%s: OK\n", line->arguments[0]);
@@ -62,7 +61,7 @@ int command_check(const struct command_line *line)
 int command_run(const struct command_line *line)
 {
     int exit_code;
-    struct config *config = load_config(line->arguments[0], NULL, &exit_code);
+    struct config *config = command_load_config(line->arguments[0], NULL, &exit_code);
     if (!config)
         return exit_code;
     exit_code = run_node(config, command_run_dir(line), !line->has_no_sandbox);
@@ -74,7 +73,7 @@ int command_answer(const struct command_line *line)
 {
     const struct config_answer answer = {.tap = line->tap, .addresses = line->address, .mtu = line->mtu};
     int exit_code;
-    struct config *config = load_config(NULL, &answer, &exit_code);
+    struct config *config = command_load_config(NULL, &answer, &exit_code);
     if (!config)
         return exit_code;
     exit_code = run_node(config, command_run_dir(line), !line->has_no_sandbox);
