@@ -132,6 +132,7 @@ static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
         shortcut_announce(tx->shortcut, now_ns);
         break;
     case ORDER_CURRENT: // rx's alone
+    case ORDER_REPORT:
     case ORDER_COOKIE:
         break;
     }
