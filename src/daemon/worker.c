@@ -288,6 +288,7 @@ static json_t *build_status(void *ctx)
 {
     struct worker *worker = ctx;
 
+    node_watch(&worker->node, now_boot_ns());
     return status_build(&worker->node, &worker->facts, now_boot_ns());
 }
 
