@@ -172,6 +172,11 @@ static void flow(struct sim *sim, uint64_t every_ns)
     sim_flow(sim, SIM_B, every_ns, 60, 1514);
 }
 
+static void watch(struct sim *sim, int id)
+{
+    node_watch(sim->nodes[id].node, sim_boot_clock(&sim->nodes[id]));
+}
+
 static void make_perfect(struct network *network)
 {
     for (int id = 0; id < SIM_NODES; id++)
@@ -183,8 +188,8 @@ static void settle(struct sim *sim, struct network *network)
 {
     make_perfect(network);
     for (int i = 0; i < 3; i++) {
-        for (int id = 0; id < SIM_NODES; id++)
-            node_watch(sim->nodes[id].node, sim_boot_clock(&sim->nodes[id]));
+        watch(sim, SIM_A);
+        watch(sim, SIM_B);
         run(sim, NS_PER_S);
         flow(sim, 0);
     }
@@ -344,6 +349,33 @@ static void test_probes_are_no_loss(void **state)
     sim_each_seed("test_probes_are_no_loss", 10, probes_are_no_loss);
 }
 
+// What never left was not lost on the way.
+static void refused_is_no_loss(struct sim *sim)
+{
+    sim_start(sim);
+    sim_assert(sim, sim_run_until_up(sim, 5 * NS_PER_S));
+    flow(sim, 3 * NS_PER_MS);
+    sim_run(sim, NS_PER_S);
+    sim_link(sim, (struct sim_link){.mtu = 600});
+    sim_run(sim, NS_PER_S);
+    sim_link(sim, (struct sim_link){0});
+    for (int i = 0; i < 3; i++) {
+        watch(sim, SIM_A);
+        watch(sim, SIM_B);
+        sim_run(sim, NS_PER_S);
+    }
+    for (int id = 0; id < SIM_NODES; id++) {
+        sim_assert(sim, sim_dropped(sim, id, DROP_SEND_FAILED) > 100);
+        sim_assert(sim, arrivals_at(sim, id).n_lost == 0);
+    }
+}
+
+static void test_refused_is_no_loss(void **state)
+{
+    (void)state;
+    sim_each_seed("test_refused_is_no_loss", 5, refused_is_no_loss);
+}
+
 // A peer that was started anew counts from 0.
 static void peer_restarts(struct sim *sim)
 {
@@ -384,7 +416,7 @@ static void round_trips(struct sim *sim)
     sim_start(sim);
     sim_assert(sim, sim_run_until_up(sim, 20 * NS_PER_S));
     for (int i = 0; i < 40; i++) {
-        node_watch(sim->nodes[SIM_A].node, sim_boot_clock(&sim->nodes[SIM_A]));
+        watch(sim, SIM_A);
         sim_run(sim, NS_PER_S);
     }
     const struct quality *quality = &sim_peer(sim, SIM_A)->quality;
@@ -420,7 +452,7 @@ static void idle_is_quiet(struct sim *sim)
     }
     n_before = n_messages(sim);
     for (int i = 0; i < 20; i++) {
-        node_watch(sim->nodes[SIM_A].node, sim_boot_clock(&sim->nodes[SIM_A]));
+        watch(sim, SIM_A);
         sim_run(sim, NS_PER_S);
     }
     sim_assert(sim, n_messages(sim) - n_before >= 40 && n_messages(sim) - n_before <= 90); // echo, answer, report
@@ -435,9 +467,10 @@ static void test_idle_is_quiet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_trouble),      cmocka_unit_test(test_moves),         cmocka_unit_test(test_last_seconds),
-        cmocka_unit_test(test_probes_are_no_loss), cmocka_unit_test(test_peer_restarts), cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_idle_is_quiet),
+        cmocka_unit_test(test_every_trouble), cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_last_seconds),  cmocka_unit_test(test_probes_are_no_loss),
+        cmocka_unit_test(test_peer_restarts), cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_idle_is_quiet), cmocka_unit_test(test_refused_is_no_loss),
     };
     sim_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
