@@ -77,8 +77,8 @@ void handshake_deinit(struct handshake *handshake);
 uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns);
 // Says goodbye to the peer, if there is a session; the datagram leaves with tx's next turn.
 void handshake_stop(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns);
-// An echo to the peer; `echoed` says when it is answered. Without a session it goes nowhere.
-void handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
+// An echo to the peer; `echoed` says when it is answered. False: there is no session to send it in.
+bool handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
 // What the way to the peer was like over that span. There must be a peer.
 void handshake_look(const struct handshake *handshake, enum quality_span span, uint64_t now_ns, struct quality_change *change);
 void handshake_set_addresses(struct handshake *handshake, const struct addr *addresses, size_t n, uint64_t now_ns);

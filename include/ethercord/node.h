@@ -94,8 +94,8 @@ bool node_run_rx(struct node *node, int which, uint64_t now_ns, uint64_t *deadli
 // On main.
 void node_stop(struct node *node, uint64_t now_ns, uint64_t wall_ns);
 void node_set_addresses(struct node *node, const struct addr *addresses, size_t n, uint64_t now_ns);
-// An echo to the peer: `echoed` says when it is answered. The id is to be unguessable.
-void node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
+// An echo to the peer: `echoed` says when it is answered. The id is to be unguessable. False: there is no session to send it in.
+bool node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
 // Somebody looks at the peer: the round trip is measured more often for some seconds.
 void node_watch(struct node *node, uint64_t now_ns);
 // What the way to the peer was like over that span. There must be a peer.

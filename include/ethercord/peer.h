@@ -282,6 +282,7 @@ void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t siz
 void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct peer_input *input, struct peer_acts *acts);
 
 enum peer_state peer_state(const struct peer *peer);
+const char *peer_state_name(enum peer_state state); // "down", "handshaking", "up"
 
 // TAI64N of a wall-clock time, whitened to 2^24 ns.
 void tai64n_from_wall(uint8_t out[static WIRE_TIMESTAMP_LEN], uint64_t wall_ns);

@@ -32,6 +32,7 @@ int command_genpsk(const struct command_line *line);
 int command_pubkey(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_run(const struct command_line *line);
+int command_ping(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_doctor(const struct command_line *line);
 int command_answer(const struct command_line *line);

@@ -21,6 +21,10 @@ struct command_line {
     const char *address;
     const char *mtu;
     const char *seconds;
+    const char *count;
+    const char *interval;
+    const char *deadline;
+    bool is_quiet;
     bool wants_json;
     bool has_no_sandbox;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];

@@ -156,13 +156,12 @@ static void set_rival(json_t *object, const struct peer_rival *rival, uint64_t n
 
 static json_t *peer_object(const struct peer *peer, const struct status_facts *facts, const struct counters *counters, uint64_t now_ns)
 {
-    static const char *const states[PEER_STATE_COUNT] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
     char endpoint[ADDR_TEXT_CAP], reason[200], key[KEY_TEXT_CAP];
 
     key_encode(key, peer->config.public_key);
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:f, s:s?, s:s?, s:o, s:i, s:s, s:o, s:o}", "name", peer->config.name, "public_key", key, "state",
-        states[peer_state(peer)], "reason", status_reason(peer, now_ns, reason, sizeof reason), "since_s",
+        peer_state_name(peer_state(peer)), "reason", status_reason(peer, now_ns, reason, sizeof reason), "since_s",
         seconds(age_ns(now_ns, peer->since_ns)), "endpoint", peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : NULL,
         "cipher", peer->current.is_used ? cipher_name(peer->current.cipher) : NULL, "last_handshake_age_s",
         age_or_null(now_ns, peer->current.born_ns), "path_mtu", (int)peer->pmtu.size, "path_mtu_state", pmtu_state_name(peer->pmtu.state),

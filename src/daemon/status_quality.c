@@ -6,6 +6,7 @@
 #include "status_quality.h"
 
 #include "ethercord/clock.h"
+#include "status.h"
 
 #define RATE_LEAST_NS (100 * NS_PER_MS) // of less, no rate is told
 
@@ -87,4 +88,16 @@ void status_set_quality(json_t *object, const struct node *node, uint64_t now_ns
     rx_arrivals(&node->rx, &rx);
     set_rx_totals(object, &rx);
     set_tx_totals(object, quality);
+}
+
+json_t *status_way(const struct node *node, uint64_t now_ns)
+{
+    const struct peer *peer = node_peer(node);
+    size_t bytes = WIRE_TOKEN_MESSAGE_LEN + addr_headers_len(&peer->endpoint.remote);
+    char endpoint[ADDR_TEXT_CAP], reason[200];
+
+    return json_pack("{s:s, s:s, s:s, s:s?, s:i, s:i}", "peer", peer->config.name, "state", peer_state_name(peer_state(peer)), "reason",
+                     status_reason(peer, now_ns, reason, sizeof reason), "endpoint",
+                     peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : NULL, "path_mtu", (int)peer->pmtu.size, "bytes",
+                     (int)bytes);
 }

@@ -12,5 +12,7 @@
 
 // On the main thread. The node must have a peer.
 void status_set_quality(json_t *object, const struct node *node, uint64_t now_ns);
+// The way that echoes take, and its state: an object of its own. NULL when memory is short.
+json_t *status_way(const struct node *node, uint64_t now_ns);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "echo.h"
 #include "ethercord/clock.h"
 #include "ethercord/confine.h"
 #include "ethercord/log.h"
@@ -26,6 +27,7 @@
 #include "places.h"
 #include "state_line.h"
 #include "status.h"
+#include "status_quality.h"
 #include "watch.h"
 
 struct worker {
@@ -39,6 +41,7 @@ struct worker {
     uv_poll_t ipc;
     uv_signal_t sigterm;
     struct control control;
+    struct echo echo;
     struct sandbox sandbox;
     struct status_facts facts;
     struct queues queues;
@@ -53,6 +56,13 @@ struct worker {
 };
 
 static void main_turn(struct worker *worker);
+
+static void on_echoed(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+{
+    struct worker *worker = ctx;
+
+    echo_answered(&worker->echo, id, now_ns);
+}
 
 /* ---- hooks of the node ---- */
 
@@ -299,7 +309,34 @@ static void answer_status(void *ctx, struct control_client *client, char *argume
     watch_start(&(struct watch_source){&worker->uv, build_status, worker}, client, arguments);
 }
 
-static const struct control_request requests[] = {{"status", answer_status}, {.word = NULL}};
+static bool send_echo(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN])
+{
+    struct worker *worker = ctx;
+
+    node_watch(&worker->node, now_boot_ns());
+    return node_send_echo(&worker->node, id, now_boot_ns());
+}
+
+static json_t *describe_way(void *ctx)
+{
+    const struct worker *worker = ctx;
+
+    return status_way(&worker->node, now_boot_ns());
+}
+
+static void answer_ping(void *ctx, struct control_client *client, char *arguments)
+{
+    struct worker *worker = ctx;
+
+    if (node_peer(&worker->node)) {
+        echo_start(&worker->echo, client, arguments);
+        return;
+    }
+    control_refuse(client, "this instance has no [Peer]: there is nobody to send echoes to");
+    control_end(client);
+}
+
+static const struct control_request requests[] = {{"status", answer_status}, {"ping", answer_ping}, {.word = NULL}};
 
 /* ---- stages ---- */
 
@@ -319,7 +356,8 @@ static int make_node(struct worker *worker)
 {
     const struct config *config = worker->config;
     struct worker_devices *devices = worker->devices;
-    struct node_hooks hooks = {.ctx = worker, .wake = on_wake_node, .event = on_event, .random = {.fill = fill_random}};
+    struct node_hooks hooks = {
+        .ctx = worker, .wake = on_wake_node, .event = on_event, .echoed = on_echoed, .random = {.fill = fill_random}};
     struct node_config node_config = {
         .has_peer = config->peer.is_present,
         .shortcut = config->shortcut,
@@ -357,6 +395,7 @@ static int make_loop(struct worker *worker)
     worker->wake.data = worker->timer.data = worker->beat.data = worker->ipc.data = worker->sigterm.data = worker;
     worker->control.requests = requests;
     worker->control.ctx = worker;
+    worker->echo.source = (struct echo_source){.loop = &worker->uv, .ctx = worker, .send = send_echo, .describe = describe_way};
     if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
         return error;
     stop_signals(SIG_UNBLOCK);

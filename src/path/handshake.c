@@ -422,14 +422,15 @@ void handshake_stop(struct handshake *handshake, uint64_t now_ns, uint64_t wall_
     carry_out_all(handshake, now_ns);
 }
 
-void handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+bool handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
 {
-    struct peer_act *act = &(struct peer_act){.kind = PEER_ACT_SEND_CONTROL, .u.control.type = RECORD_ECHO};
+    struct peer_act act = {.kind = PEER_ACT_SEND_CONTROL, .u.control.type = RECORD_ECHO};
 
-    if (!handshake->peer)
-        return;
-    memcpy(act->u.control.body, id, WIRE_TOKEN_LEN);
-    carry_out(handshake, act, now_ns);
+    if (!handshake->peer || !handshake->peer->current.is_used || !handshake->peer->has_endpoint)
+        return false;
+    memcpy(act.u.control.body, id, WIRE_TOKEN_LEN);
+    carry_out(handshake, &act, now_ns);
+    return true;
 }
 
 void handshake_set_addresses(struct handshake *handshake, const struct addr *addresses, size_t n, uint64_t now_ns)

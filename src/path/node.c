@@ -276,10 +276,12 @@ void node_set_addresses(struct node *node, const struct addr *addresses, size_t 
     handshake_set_addresses(&node->handshake, addresses, n, now_ns);
 }
 
-void node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+bool node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
 {
-    handshake_send_echo(&node->handshake, id, now_ns);
+    bool is_sent = handshake_send_echo(&node->handshake, id, now_ns);
+
     wake_after_main(node);
+    return is_sent;
 }
 
 void node_watch(struct node *node, uint64_t now_ns)

@@ -251,3 +251,12 @@ enum peer_state peer_state(const struct peer *peer)
         return PEER_UP;
     return peer->pending.is_active ? PEER_HANDSHAKING : PEER_DOWN;
 }
+
+const char *peer_state_name(enum peer_state state)
+{
+    static const char *const names[] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
+
+    _Static_assert(sizeof names / sizeof *names == PEER_STATE_COUNT, "a name for each");
+    ensure(state < PEER_STATE_COUNT);
+    return names[state];
+}
