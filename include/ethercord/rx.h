@@ -39,7 +39,8 @@ struct rx_datagram {
     const uint8_t *bytes;
     size_t len;
     uint8_t ecn;
-    struct data_header header; // of a data message
+    struct data_header header;    // of a data message
+    struct recv_session *session; // … that was opened
 };
 
 struct rx {

@@ -12,8 +12,11 @@ static void take_text(const json_t *document, const char *key, char *text, size_
     const char *from = json_string_value(json_object_get(document, key));
     size_t n = 0;
 
-    for (; from && n + 1 < cap && from[n]; n++)
-        text[n] = from[n] < 0x20 || from[n] >= 0x7f ? '?' : from[n];
+    for (; from && n + 1 < cap && from[n]; n++) {
+        text[n] = from[n];
+        if (text[n] < ' ' || text[n] >= 0x7f)
+            text[n] = '?';
+    }
     text[n] = '\0';
 }
 

@@ -263,6 +263,7 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
         return verdict;
     }
 
+    datagram->session = session;
     count_arrival(rx, datagram->header.counter, next);
     activity_note(&rx->activity->received_ns, now_ns);
     if (datagram->len > rx->largest)
@@ -344,10 +345,8 @@ static enum drop_reason take_goodbye(struct rx *rx, const struct rx_datagram *da
 // The peer says which of its counters are not to be missed, or one of those has come after all.
 static void excuse(struct rx *rx, const struct rx_datagram *datagram, uint64_t told, uint64_t n_probes)
 {
-    struct recv_session *session = find_session(rx, datagram->header.receiver_index);
-
-    session->n_probes += n_probes;
-    count_add(&rx->n_excused, (uint64_t)recv_session_excuse(session, told));
+    datagram->session->n_probes += n_probes;
+    count_add(&rx->n_excused, (uint64_t)recv_session_excuse(datagram->session, told));
 }
 
 static enum drop_reason take_path_report(struct rx *rx, const struct record *record, const struct rx_datagram *datagram)
