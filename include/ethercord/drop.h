@@ -130,7 +130,7 @@ static inline void count_traffic(struct counters *counters, enum traffic_counter
     count_add(&counters->traffic[counter], n);
 }
 
-static inline uint64_t count_of(const struct counters *counters, enum traffic_counter counter)
+static inline uint64_t traffic_counted(const struct counters *counters, enum traffic_counter counter)
 {
     return atomic_load_explicit(&counters->traffic[counter], memory_order_relaxed);
 }

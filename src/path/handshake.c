@@ -371,10 +371,10 @@ static bool take_hints(struct handshake *handshake, uint64_t now_ns, uint64_t wa
 static void count_crossed(const struct handshake *handshake, struct quality_counts *counts)
 {
     *counts = (struct quality_counts){
-        .rx_frames = count_of(handshake->rx->counters, COUNT_RX_FRAMES),
-        .rx_bytes = count_of(handshake->rx->counters, COUNT_RX_BYTES),
-        .tx_frames = count_of(handshake->tx_counters, COUNT_TX_FRAMES),
-        .tx_bytes = count_of(handshake->tx_counters, COUNT_TX_BYTES),
+        .rx_frames = traffic_counted(handshake->rx->counters, COUNT_RX_FRAMES),
+        .rx_bytes = traffic_counted(handshake->rx->counters, COUNT_RX_BYTES),
+        .tx_frames = traffic_counted(handshake->tx_counters, COUNT_TX_FRAMES),
+        .tx_bytes = traffic_counted(handshake->tx_counters, COUNT_TX_BYTES),
     };
     rx_arrivals(handshake->rx, &counts->rx);
 }

@@ -397,14 +397,14 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 void rx_arrivals(const struct rx *rx, struct arrivals *arrivals)
 {
     // In this order: what comes meanwhile makes no loss.
-    uint64_t n_expected = count_of(rx->counters, COUNT_RX_MESSAGES_EXPECTED);
-    uint64_t n_here = count_of(rx->counters, COUNT_RX_MESSAGES) + atomic_load_explicit(&rx->n_excused, memory_order_relaxed);
+    uint64_t n_expected = traffic_counted(rx->counters, COUNT_RX_MESSAGES_EXPECTED);
+    uint64_t n_here = traffic_counted(rx->counters, COUNT_RX_MESSAGES) + atomic_load_explicit(&rx->n_excused, memory_order_relaxed);
 
     *arrivals = (struct arrivals){
         .n_expected = n_expected,
         .n_lost = n_expected > n_here ? n_expected - n_here : 0,
-        .n_late = count_of(rx->counters, COUNT_RX_MESSAGES_LATE),
-        .n_repeated = count_of(rx->counters, COUNT_RX_MESSAGES_REPEATED),
+        .n_late = traffic_counted(rx->counters, COUNT_RX_MESSAGES_LATE),
+        .n_repeated = traffic_counted(rx->counters, COUNT_RX_MESSAGES_REPEATED),
     };
 }
 
