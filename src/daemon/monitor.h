@@ -9,6 +9,7 @@
 
 #include "ethercord/config.h"
 #include "ethercord/sandbox.h"
+#include "hooks.h"
 #include "notify.h"
 #include "watchdog.h"
 
@@ -20,6 +21,7 @@ void stop_signals(int how);
 struct monitor_tools {
     struct notify notify;
     struct watchdog watchdog;
+    struct hooks hooks; // opened
 };
 
 // In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.

@@ -30,6 +30,9 @@
 #include "status_quality.h"
 #include "watch.h"
 
+// Tuning constant: how often the monitor is told, at the most, that the peer has come or gone.
+#define TELL_PEER_EVERY_NS (250 * NS_PER_MS)
+
 struct worker {
     struct config *config;
     struct worker_devices *devices;
@@ -53,6 +56,8 @@ struct worker {
     struct log_limit conflict_limit, path_limit;
     struct log_budget peer_lines; // see may_log_peer()
     uint16_t noted_far_mtu;       // the last that the peer told; 0 = none yet
+    bool is_up_told;              // what the monitor knows of the peer
+    uint64_t tell_peer_ns;        // not again before
 };
 
 static void main_turn(struct worker *worker);
@@ -162,6 +167,31 @@ static void note_far_mtu(struct worker *worker)
     worker->noted_far_mtu = peer->current.far_tap_mtu;
     if (worker->noted_far_mtu != mtu && may_log_peer(worker, now_boot_ns()))
         log_mismatch(peer, mtu, worker->noted_far_mtu);
+}
+
+static bool send_peer(struct worker *worker, const struct peer *peer)
+{
+    struct ipc_message message = {.kind = peer->is_up ? IPC_PEER_UP : IPC_PEER_DOWN, .reason = peer->reason};
+
+    if (peer->has_endpoint && peer->endpoint.remote.port != 0)
+        message.addresses[message.n_addresses++] = peer->endpoint.remote;
+    return ipc_send(worker->devices->ipc_fd, &message) == 0;
+}
+
+// A state: where it could not be told, or changed too soon again, it is told later. Returns when to look again.
+static uint64_t tell_peer(struct worker *worker, uint64_t now_ns)
+{
+    const struct peer *peer = node_peer(&worker->node);
+
+    if (!peer || peer->is_up == worker->is_up_told)
+        return UINT64_MAX;
+    if (now_ns < worker->tell_peer_ns)
+        return worker->tell_peer_ns;
+    worker->tell_peer_ns = now_ns + TELL_PEER_EVERY_NS;
+    if (!send_peer(worker, peer))
+        return worker->tell_peer_ns;
+    worker->is_up_told = peer->is_up;
+    return UINT64_MAX;
 }
 
 static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)
@@ -291,6 +321,8 @@ static void main_turn(struct worker *worker)
     }
     uint64_t again_ns =
         worker->is_stopping ? UINT64_MAX : state_line_note(&worker->state_line, node_peer(&worker->node), worker->devices->ipc_fd, now_ns);
+    uint64_t tell_ns = tell_peer(worker, now_ns);
+    again_ns = tell_ns < again_ns ? tell_ns : again_ns;
     uv_timer_start(&worker->timer, on_timer, loop_ms_until(again_ns < deadline_ns ? again_ns : deadline_ns, now_ns), 0);
 }
 

@@ -138,8 +138,47 @@ static void test_kinds(void **state)
     for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
         struct ipc_message message = addresses(1);
         message.kind = kind;
-        if (kind != IPC_ADDRESSES)
+        if (kind == IPC_PEER_UP || kind == IPC_PEER_DOWN)
+            check_round_trip(*state, &message);
+        else if (kind != IPC_ADDRESSES)
             check_refused(*state, &message, sizeof message, "a kind with addresses that has none");
+    }
+}
+
+static void test_reasons(void **state)
+{
+    for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
+        struct ipc_message message = {.kind = kind, .reason = PEER_REASON_COUNT - 1};
+        if (kind != IPC_PEER_UP && kind != IPC_PEER_DOWN) {
+            check_refused(*state, &message, sizeof message, "a kind with a reason that has none");
+            continue;
+        }
+        check_round_trip(*state, &message);
+        message.reason = PEER_REASON_COUNT;
+        check_refused(*state, &message, sizeof message, "a reason that there is not");
+        message = addresses(2);
+        message.kind = kind;
+        check_refused(*state, &message, sizeof message, "a peer with two endpoints");
+        message = addresses(1);
+        message.kind = kind;
+        message.addresses[0].port = 0;
+        check_refused(*state, &message, sizeof message, "an endpoint with port 0");
+    }
+}
+
+static void test_peer_is_judged(void **state)
+{
+    const struct ipc_message up = {.kind = IPC_PEER_UP}, down = {.kind = IPC_PEER_DOWN}, ready = {.kind = IPC_READY};
+    struct ipc_guard guard = {0};
+
+    (void)state;
+    assert_int_equal(ipc_judge(&guard, &up, 1), IPC_HOSTILE); // not before it is ready
+    assert_int_equal(ipc_judge(&guard, &ready, 1), IPC_TAKE);
+    assert_int_equal(ipc_judge(&guard, &down, 1), IPC_HOSTILE); // it is that anyway
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(ipc_judge(&guard, &up, 1), IPC_TAKE);
+        assert_int_equal(ipc_judge(&guard, &up, 1), IPC_HOSTILE);
+        assert_int_equal(ipc_judge(&guard, &down, 1), IPC_TAKE);
     }
 }
 
@@ -268,6 +307,8 @@ int main(void)
         WITH_PAIR(test_lengths),
         WITH_PAIR(test_kinds),
         WITH_PAIR(test_counts),
+        WITH_PAIR(test_reasons),
+        cmocka_unit_test(test_peer_is_judged),
         WITH_PAIR(test_addresses),
         WITH_PAIR(test_states),
         cmocka_unit_test(test_states_are_limited),

@@ -125,6 +125,14 @@ static void ready_twice(int fd)
     stay();
 }
 
+static void peer_up_twice(int fd)
+{
+    say_kind(fd, IPC_READY);
+    say_kind(fd, IPC_PEER_UP);
+    say_kind(fd, IPC_PEER_UP);
+    stay();
+}
+
 static void noise(int fd)
 {
     uint8_t bytes[sizeof(struct ipc_message)];
@@ -232,6 +240,8 @@ static void run_monitor(void (*work)(int fd))
         work(fds[1]);
     }
     close(fds[1]);
+    if (hooks_open(&tools.hooks, config) != 0)
+        _exit(99);
     found->exit_code = monitor_main(config, worker, fds[0], page, &tools);
     uv_library_shutdown(); // the threads that look names up: valgrind would miss their memory
     _exit(0);
@@ -264,8 +274,8 @@ static void monitor(void (*work)(int fd))
 
 static void who_says_what_no_worker_says_is_ended(void **state)
 {
-    static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind, kind_of_the_monitor,
-                                              addresses,     ready_twice,  noise,        state_of_two_lines};
+    static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind,       kind_of_the_monitor, addresses,
+                                              ready_twice,   noise,        state_of_two_lines, peer_up_twice};
 
     (void)state;
     for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
