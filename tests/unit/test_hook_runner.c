@@ -215,14 +215,14 @@ static void background(void **state)
 {
     struct runner_under_test *runner = *state;
     char command[64];
-    add(runner, HOOK_POST_UP, "sleep 1 & echo started; sleep 0.1 & sleep 0.1 &");
+    add(runner, HOOK_POST_UP, "sleep 0.5 & echo started; sleep 0.1 & sleep 0.1 &");
     start(runner);
     give_run(runner, HOOK_POST_UP);
     assert_int_equal(wait_done(runner), 0);
     SAYS("PostUp: started");
     snprintf(command, sizeof command, "[ -n \"$(ps -o pid= --ppid %d)\" ]", (int)runner->pid);
     assert_int_equal(system(command), 0); // still there
-    sleep(2);
+    usleep(900000);
     snprintf(command, sizeof command, "[ -z \"$(ps -o pid= --ppid %d)\" ]", (int)runner->pid);
     assert_int_equal(system(command), 0); // and reaped
     finish(runner);
