@@ -42,6 +42,7 @@ static const struct option_row run_options[] = {NO_SANDBOX_ROW, RUN_DIR_ROW, {.n
 
 static const struct option_row status_options[] = {
     {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the whole status as JSON"},
+    {"watch", 'w', NULL, OPTION_FLAG, FIELD(wants_watch), false, "again each second, in place, with graphs of the last minute"},
     RUN_DIR_ROW,
     {.name = NULL},
 };

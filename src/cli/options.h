@@ -26,6 +26,7 @@ struct command_line {
     const char *deadline;
     bool is_quiet;
     bool wants_json;
+    bool wants_watch;
     bool has_no_sandbox;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];
     size_t n_arguments;

@@ -102,7 +102,7 @@ static void check_shown(const json_t *status)
     FILE *out = open_memstream(&text, &len);
 
     ensure(out);
-    status_text_print(status, out);
+    status_text_print(status, &(struct text_style){false}, out);
     fclose(out);
     for (size_t i = 0; i < len; i++)
         ensure((unsigned char)text[i] >= ' ' || text[i] == '\n');
