@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ethercord/capture.h"
 #include "ethercord/cookie.h"
 #include "ethercord/drop.h"
 #include "ethercord/fragment.h"
@@ -90,6 +91,7 @@ struct rx {
     uint64_t run_until_ns;  // what is open is written then at the latest
     struct records decoded; // of the data message in hand
     struct tap_out tap_out;
+    struct capture capture;
     uint8_t shortcut_room[FRAME_MAX];
     bool needs_tx, needs_main; // somebody has to be woken at the end of the turn
 };

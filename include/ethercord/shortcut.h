@@ -57,6 +57,9 @@ void shortcut_init(struct shortcut *shortcut, const struct shortcut_config *conf
 // After SHORTCUT_TAKEN *and* after SHORTCUT_PASS call shortcut_next() until it returns 0. The frame is not needed any more then.
 enum shortcut_verdict shortcut_handle(struct shortcut *shortcut, const uint8_t *frame, size_t len, bool is_peer_up, uint64_t now_ns);
 
+// Of the frame that was taken last: under which reason it was counted; DROP_COUNT = it was not refused.
+enum drop_reason shortcut_refusal(const struct shortcut *shortcut);
+
 // Whether a frame to that address is for the shortcut alone.
 bool shortcut_is_own_mac(const struct shortcut *shortcut, const struct mac_address *mac);
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ethercord/capture.h"
 #include "ethercord/drop.h"
 #include "ethercord/log.h"
 #include "ethercord/packet.h"
@@ -20,6 +21,8 @@
 struct tap_out {
     struct tap *tap;
     struct counters *counters;
+    struct capture *capture; // the thread's; NULL = none
+    bool is_own;             // all that it writes is made by this node
     struct log_limit refused;
     _Atomic enum tap_offload level; // what is written undone; falls when the kernel refuses it. Any thread may look
     bool has_udp_offload;

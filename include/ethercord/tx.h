@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ethercord/capture.h"
 #include "ethercord/drop.h"
 #include "ethercord/ecn.h"
 #include "ethercord/fragment.h"
@@ -109,6 +110,7 @@ struct tx {
     uint8_t shortcut_room[FRAME_MAX];
     struct tap_out tap_out;   // for the shortcut, and for who sends what is too big
     uint64_t too_big_full_ns; // see too_big_take_turn()
+    struct capture capture;
     struct log_limit send_failed;
     uint64_t unreachable_ns; // when main was last told that there is no way to the endpoint
     bool needs_main;         // main has to be woken at the end of the turn

@@ -70,6 +70,7 @@ enum shortcut_verdict shortcut_settle(struct shortcut *shortcut, enum drop_reaso
         count_traffic(shortcut->counters, COUNT_SHORTCUT_TAKEN, n_frames);
     else
         count_add(&shortcut->counters->drops[reason], n_frames);
+    shortcut->refusal = reason;
     return SHORTCUT_TAKEN;
 }
 
@@ -227,6 +228,7 @@ enum shortcut_verdict shortcut_handle(struct shortcut *shortcut, const uint8_t *
     if (shortcut->n_own == 0)
         return SHORTCUT_PASS;
     shortcut->reply.kind = REPLY_NONE;
+    shortcut->refusal = NOT_DROPPED;
     note_peer(shortcut, is_peer_up, now_ns);
     run_deadlines(shortcut, now_ns);
     if (!frame_parse(&request.view, frame, len))
@@ -244,6 +246,11 @@ enum shortcut_verdict shortcut_handle(struct shortcut *shortcut, const uint8_t *
     default:
         return SHORTCUT_PASS;
     }
+}
+
+enum drop_reason shortcut_refusal(const struct shortcut *shortcut)
+{
+    return shortcut->refusal;
 }
 
 void shortcut_announce(struct shortcut *shortcut, uint64_t now_ns)

@@ -181,6 +181,7 @@ struct shortcut {
     bool has_conflict;
     struct shortcut_conflict conflict;
     struct limit limit;
+    enum drop_reason refusal; // of the frame in hand, or NOT_DROPPED
     struct reply reply;
     struct reassembly reassemblies[SHORTCUT_REASSEMBLIES];
 };

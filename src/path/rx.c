@@ -60,6 +60,7 @@ int rx_init(struct rx *rx)
     rx->opened = pool_get(&rx->opened_pool, 0);
     rx->n_asked = RX_BATCH;
     tap_out_init(&rx->tap_out, rx->tap, rx->counters);
+    rx->tap_out.capture = &rx->capture;
     return 0;
 }
 

@@ -23,14 +23,30 @@ bool rx_send_record(struct rx *rx, const struct record_header *header, const uin
     return true;
 }
 
+// What is not written to the TAP; that is shown by tap_out.
+static void show(struct rx *rx, const struct capture_frame *frame, unsigned verdict)
+{
+    if (capture_is_on(&rx->capture))
+        capture_whole(&rx->capture, frame, verdict);
+}
+
+static void show_whole(struct rx *rx, const uint8_t *bytes, size_t len, unsigned verdict)
+{
+    show(rx, &(struct capture_frame){.direction = CAPTURE_IN, .bytes = bytes, .len = len}, verdict);
+}
+
+// tx shows those that it gets.
 void rx_answer_peer(struct rx *rx)
 {
     static const struct record_header header = {.type = RECORD_FRAME};
     size_t len;
 
     while ((len = shortcut_next(rx->shortcut, rx->shortcut_room, FRAME_MAX)) > 0)
-        if (!rx_send_record(rx, &header, rx->shortcut_room, len))
+        if (!rx_send_record(rx, &header, rx->shortcut_room, len)) {
             count_drop(rx->counters, DROP_RING_FULL);
+            show(rx, &(struct capture_frame){.direction = CAPTURE_OUT, .is_own = true, .bytes = rx->shortcut_room, .len = len},
+                 DROP_RING_FULL);
+        }
 }
 
 // Gives the packet the mark that its datagram got on the way.
@@ -61,6 +77,8 @@ static bool let_shortcut_take(struct rx *rx, const uint8_t *frame, size_t len, u
 {
     enum shortcut_verdict taken = shortcut_handle(rx->shortcut, frame, len, true, now_ns);
 
+    if (taken == SHORTCUT_TAKEN)
+        show_whole(rx, frame, len, capture_of_shortcut(shortcut_refusal(rx->shortcut)));
     rx_answer_peer(rx);
     return taken == SHORTCUT_TAKEN;
 }
@@ -108,10 +126,13 @@ static enum drop_reason deliver_partial(struct rx *rx, uint8_t *bytes, size_t le
 
 enum drop_reason rx_take_frame(struct rx *rx, const struct record *record, uint8_t outer_ecn, uint64_t now_ns)
 {
+    bool is_partial = record->flags & RECORD_FLAG_PARTIAL_CHECKSUM;
+
     rx_finish_run(rx, now_ns);
-    if (record->flags & RECORD_FLAG_PARTIAL_CHECKSUM)
-        return deliver_partial(rx, record->body, record->len, outer_ecn, now_ns);
-    return deliver(rx, record->body, record->len, outer_ecn, now_ns);
+    enum drop_reason verdict = (is_partial ? deliver_partial : deliver)(rx, record->body, record->len, outer_ecn, now_ns);
+    if (verdict != DROP_COUNT)
+        show_whole(rx, record->body, record->len, verdict);
+    return verdict;
 }
 
 static struct fragment fragment_of(const struct record *record, const struct rx_datagram *datagram)
@@ -138,8 +159,10 @@ void rx_take_fragment(struct rx *rx, const struct record *record, const struct r
     count_traffic(rx->counters, COUNT_RX_REASSEMBLED_FRAMES, 1);
     rx_finish_run(rx, now_ns);
     enum drop_reason verdict = deliver(rx, whole.bytes, whole.len, whole.ecn, now_ns);
-    if (verdict != DROP_COUNT)
-        count_drop(rx->counters, verdict);
+    if (verdict == DROP_COUNT)
+        return;
+    count_drop(rx->counters, verdict);
+    show_whole(rx, whole.bytes, whole.len, verdict);
 }
 
 /* ---- runs of segments ---- */
@@ -157,6 +180,13 @@ static enum drop_reason check_rejoined(const struct rx *rx, const struct frame_v
     return headers_len + whole->payload_len > frame_max_len(rx->tap_mtu, view->n_tags) ? DROP_EXCEEDS_TAP_MTU : DROP_COUNT;
 }
 
+// Segments that are not delivered, with the headers of the first.
+static void drop_segments(struct rx *rx, uint32_t n_segments, const struct capture_frame *frame, enum drop_reason reason)
+{
+    count_add(&rx->counters->drops[reason], n_segments);
+    show(rx, frame, reason);
+}
+
 static void deliver_rejoined(struct rx *rx, struct rejoined *whole, uint64_t now_ns)
 {
     struct frame_view view;
@@ -168,19 +198,24 @@ static void deliver_rejoined(struct rx *rx, struct rejoined *whole, uint64_t now
         .offload = whole->offload,
         .n_frames = whole->n_segments,
     };
+    const struct capture_frame shown = {.direction = CAPTURE_IN,
+                                        .headers = whole->headers,
+                                        .headers_len = whole->packet.payload_offset,
+                                        .bytes = rx->opened->mem,
+                                        .len = whole->payload_len};
 
     ensure(frame_parse(&view, whole->headers, whole->packet.payload_offset)); // it was parsed when the run began
     enum drop_reason verdict = check_rejoined(rx, &view, whole);
     if (verdict == DROP_COUNT && !take_mark(&view, whole->headers, whole->outer_ecn))
         verdict = DROP_ECN_NOT_CAPABLE;
     if (verdict != DROP_COUNT) {
-        count_add(&rx->counters->drops[verdict], whole->n_segments);
+        drop_segments(rx, whole->n_segments, &shown, verdict);
         return;
     }
     count_received(rx, whole->n_segments, whole->payload_len + (size_t)whole->n_segments * whole->packet.payload_offset);
     count_traffic(rx->counters, COUNT_RX_SEGMENTS, whole->n_segments);
     if (shortcut_is_own_mac(rx->shortcut, &view.dst))
-        count_add(&rx->counters->drops[DROP_SHORTCUT_UNWANTED], whole->n_segments); // it speaks neither TCP nor UDP
+        drop_segments(rx, whole->n_segments, &shown, DROP_SHORTCUT_UNWANTED); // it speaks neither TCP nor UDP
     else
         tap_out_write_packet(&rx->tap_out, &out, now_ns);
 }
@@ -222,18 +257,29 @@ static struct segment segment_of(const struct record *record, const struct rx_da
     };
 }
 
-// The payload lies behind that of the open run, where it belongs if it is of that run.
-enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+// None of what is open is to be believed.
+static void drop_run(struct rx *rx)
 {
-    const struct segment segment = segment_of(record, datagram);
+    const struct run *run = &rx->run;
+    const struct capture_frame shown = {.direction = CAPTURE_IN,
+                                        .headers = run->headers,
+                                        .headers_len = run->packet.payload_offset,
+                                        .bytes = rx->opened->mem,
+                                        .len = run->payload_len};
 
-    if (segment.counter < segment.index)
+    drop_segments(rx, run->n_segments, &shown, DROP_BAD_RECORD);
+    rx->run.is_open = false;
+}
+
+static enum drop_reason join(struct rx *rx, const struct segment *segment, const struct record *record, uint64_t now_ns)
+{
+    if (segment->counter < segment->index)
         return DROP_BAD_RECORD;
-    enum rejoin_verdict verdict = rejoin_add(&rx->run, &segment);
+    enum rejoin_verdict verdict = rejoin_add(&rx->run, segment);
     if (verdict == REJOIN_FULL) {
         rx_rest(rx, now_ns);
-        memmove(rx->opened->mem + rx->run.payload_len, record->body, segment.payload_len);
-        verdict = rejoin_add(&rx->run, &segment);
+        memmove(rx->opened->mem + rx->run.payload_len, record->body, segment->payload_len);
+        verdict = rejoin_add(&rx->run, segment);
     }
     switch (verdict) {
     case REJOIN_JOINED:
@@ -241,17 +287,32 @@ enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, con
     case REJOIN_FULL: // of a piece that never gets whole
     case REJOIN_BEGINS:
         rx_finish_run(rx, now_ns);
-        if (!rejoin_begin(&rx->run, &segment))
+        if (!rejoin_begin(&rx->run, segment))
             return DROP_BAD_RECORD;
-        memmove(rx->opened->mem, record->body, segment.payload_len);
+        memmove(rx->opened->mem, record->body, segment->payload_len);
         break;
-    case REJOIN_BAD: // none of what is open is to be believed
-        count_add(&rx->counters->drops[DROP_BAD_RECORD], rx->run.n_segments);
-        rx->run.is_open = false;
+    case REJOIN_BAD:
+        drop_run(rx);
         return DROP_BAD_RECORD;
     }
     rx->run_until_ns = now_ns + RUN_HELD_NS; // from the last one that joined: what else arrives holds nothing up
     if (!rejoin_may_go_on(&rx->run))
         rx_finish_run(rx, now_ns);
     return DROP_COUNT;
+}
+
+// The payload lies behind that of the open run, where it belongs if it is of that run.
+enum drop_reason rx_take_segment(struct rx *rx, const struct record *record, const struct rx_datagram *datagram, uint64_t now_ns)
+{
+    const struct segment segment = segment_of(record, datagram);
+    const struct capture_frame shown = {.direction = CAPTURE_IN,
+                                        .headers = segment.headers,
+                                        .headers_len = segment.headers_len,
+                                        .bytes = record->body,
+                                        .len = segment.payload_len};
+    enum drop_reason verdict = join(rx, &segment, record, now_ns);
+
+    if (verdict != DROP_COUNT)
+        show(rx, &shown, verdict);
+    return verdict;
 }

@@ -31,14 +31,16 @@ static void count_written(const struct tap_out *out, uint32_t n_frames, size_t n
     count_traffic(out->counters, COUNT_TAP_WRITTEN_BYTES, n_bytes);
 }
 
+static enum drop_reason reason_of(int error)
+{
+    return error == -EIO ? DROP_TAP_DOWN : DROP_TAP_WRITE_FAILED;
+}
+
 static void count_refused(struct tap_out *out, uint32_t n_frames, int error, uint64_t now_ns)
 {
-    if (error == -EIO) { // the TAP is down: a state, not an error
-        count_add(&out->counters->drops[DROP_TAP_DOWN], n_frames);
-        return;
-    }
-    count_add(&out->counters->drops[DROP_TAP_WRITE_FAILED], n_frames);
-    if (error == -EBADFD) // it was deleted: tx finds that out too, and says so
+    count_add(&out->counters->drops[reason_of(error)], n_frames);
+    // The TAP is down: a state, not an error. It was deleted: tx finds that out too, and says so.
+    if (error == -EIO || error == -EBADFD)
         return;
     log_tell(&(struct log_about){LOG_EVENT_TAP_REFUSES, .limit = &out->refused, .now_ns = now_ns}, "the TAP refuses frames: %s",
              strerror(-error));
@@ -51,14 +53,31 @@ static int write_one(const struct tap_out *out, const struct tap_frame *frame)
     return written == 1 ? 0 : written;
 }
 
+// Before it is written: it may be answered before that call returns.
+static bool show(struct tap_out *out, const struct tap_frame *frame)
+{
+    const struct capture_frame shown = {.direction = CAPTURE_IN,
+                                        .is_own = out->is_own,
+                                        .headers = frame->headers,
+                                        .headers_len = frame->headers_len,
+                                        .bytes = frame->bytes,
+                                        .len = frame->len};
+
+    return capture_begin(out->capture, &shown);
+}
+
 void tap_out_write(struct tap_out *out, const uint8_t *frame, size_t len, uint64_t now_ns)
 {
-    int error = write_one(out, &(struct tap_frame){.bytes = frame, .len = len});
+    const struct tap_frame whole = {.bytes = frame, .len = len};
+    bool is_shown = capture_is_on(out->capture) && show(out, &whole);
+    int error = write_one(out, &whole);
 
     if (error)
         count_refused(out, 1, error, now_ns);
     else
         count_written(out, 1, len);
+    if (is_shown)
+        capture_end(out->capture, error ? reason_of(error) : DROP_COUNT);
 }
 
 /* ---- undone work ---- */
@@ -186,7 +205,8 @@ static uint32_t write_cut(struct tap_out *out, const struct tap_packet *packet, 
     return n_failed == n_pieces || n_failed > packet->n_frames ? packet->n_frames : n_failed;
 }
 
-static void write_super(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
+// 0, or the first error when none of it was written.
+static int write_super(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
 {
     int error = -EINVAL;
     uint32_t n_failed = packet->n_frames;
@@ -203,19 +223,28 @@ static void write_super(struct tap_out *out, const struct tap_packet *packet, ui
         count_refused(out, n_failed, error, now_ns);
     if (n_failed < packet->n_frames)
         count_written(out, packet->n_frames - n_failed, len_of(packet));
+    return n_failed < packet->n_frames ? 0 : error;
 }
 
-void tap_out_write_packet(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
+static int write_frame(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
 {
-    if (packet->offload.kind != SUPER_NONE) {
-        write_super(out, packet, now_ns);
-        return;
-    }
     int error = write_plain(out, packet);
+
     if (error)
         count_refused(out, packet->n_frames, error, now_ns);
     else
         count_written(out, packet->n_frames, len_of(packet));
+    return error;
+}
+
+void tap_out_write_packet(struct tap_out *out, const struct tap_packet *packet, uint64_t now_ns)
+{
+    const struct tap_frame whole = frame_of(packet);
+    bool is_shown = capture_is_on(out->capture) && show(out, &whole);
+    int error = packet->offload.kind != SUPER_NONE ? write_super(out, packet, now_ns) : write_frame(out, packet, now_ns);
+
+    if (is_shown)
+        capture_end(out->capture, error ? reason_of(error) : DROP_COUNT);
 }
 
 void tap_out_shortcut(struct tap_out *out, struct shortcut *shortcut, uint8_t *room, uint64_t now_ns)

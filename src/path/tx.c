@@ -3,8 +3,8 @@
  * tx: TAP to UDP, one static function per step, in this order:
  *
  *   1 read a batch from the TAP                     read_batch
- *   2 parse the Ethernet header                     take_frame
- *   3 let the shortcut take what is its own         take_frame
+ *   2 parse the Ethernet header                     process_frame
+ *   3 let the shortcut take what is its own         process_frame
  *   4 choose the peer                               choose_peer
  *     drop what the far TAP has no room for         tx_too_big.c
  *   5 split a super-frame, fragment, or pack        tx_cut.c
@@ -37,7 +37,7 @@ _Static_assert(BUF_CAP >= FRAME_MAX + TAP_TAILROOM + sizeof(struct record_header
 
 static int read_batch(struct tx *tx);
 static void take_frame(struct tx *tx, struct tap_read *read, uint64_t now_ns);
-static bool choose_peer(struct tx *tx);
+static enum drop_reason choose_peer(const struct tx *tx);
 
 int tx_init(struct tx *tx)
 {
@@ -50,6 +50,8 @@ int tx_init(struct tx *tx)
     tx->open_buf = pool_get(&tx->pool, 0);
     tx->frame_buf = pool_get(&tx->pool, 0);
     tap_out_init(&tx->tap_out, tx->tap, tx->counters);
+    tx->tap_out.capture = &tx->capture;
+    tx->tap_out.is_own = true;
     return 0;
 }
 
@@ -146,18 +148,31 @@ static void take_orders(struct tx *tx, uint64_t now_ns)
         carry_out(tx, &order, now_ns);
 }
 
-// The shortcut's own: there is nobody to be told when it is too big.
-static void send_reply(struct tx *tx, struct tx_frame *frame, uint64_t now_ns)
+static enum drop_reason send_reply(struct tx *tx, struct tx_frame *frame, uint64_t now_ns)
 {
     struct frame_view view;
+    enum drop_reason verdict = choose_peer(tx);
 
     ensure(frame_parse(&view, frame->bytes, frame->len));
-    if (tx_is_too_big(tx, &view)) {
-        count_drop(tx->counters, DROP_EXCEEDS_FAR_TAP_MTU);
-        return;
-    }
+    if (verdict != DROP_COUNT)
+        return verdict;
+    if (tx_is_too_big(tx, &view))
+        return DROP_EXCEEDS_FAR_TAP_MTU; // there is nobody to be told
     frame->ecn = ecn_of(&view);
-    tx_send_frame(tx, frame, now_ns);
+    return tx_send_frame(tx, frame, now_ns);
+}
+
+// The shortcut's own.
+static void take_reply(struct tx *tx, struct tx_frame *frame, uint64_t now_ns)
+{
+    const struct capture_frame shown = {.direction = CAPTURE_OUT, .is_own = true, .bytes = frame->bytes, .len = frame->len};
+    bool is_shown = capture_is_on(&tx->capture) && capture_begin(&tx->capture, &shown);
+    enum drop_reason verdict = send_reply(tx, frame, now_ns);
+
+    if (verdict != DROP_COUNT)
+        count_drop(tx->counters, verdict);
+    if (is_shown)
+        capture_end(&tx->capture, verdict);
 }
 
 static void take_records(struct tx *tx, uint64_t now_ns)
@@ -171,9 +186,9 @@ static void take_records(struct tx *tx, uint64_t now_ns)
             return;
         memcpy(&header, record, sizeof header);
         struct tx_frame frame = {.bytes = record + sizeof header, .len = len - sizeof header};
-        if (header.type == RECORD_FRAME && choose_peer(tx)) {
-            send_reply(tx, &frame, now_ns);
-        } else if (header.type != RECORD_FRAME) {
+        if (header.type == RECORD_FRAME) {
+            take_reply(tx, &frame, now_ns);
+        } else {
             struct peer_control control = {.type = header.type, .has_to = header.has_to, .to = header.to};
             memcpy(control.body, frame.bytes, wire_control_len(header.type));
             tx_send_control(tx, &control, now_ns);
@@ -216,60 +231,58 @@ static void settle_checksum(struct tap_read *read, const struct frame_view *view
         offload_complete(offload, read->bytes, read->len);
 }
 
-static void drop_frame(struct tx *tx, enum drop_reason reason)
+static enum drop_reason forward(struct tx *tx, struct tap_read *read, const struct frame_view *view, uint64_t now_ns)
 {
-    count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
-    count_drop(tx->counters, reason);
-}
-
-// A super-frame is counted as read by what it is cut into, run by run.
-static void forward(struct tx *tx, struct tap_read *read, const struct frame_view *view, uint64_t now_ns)
-{
-    if (read->offload.kind != SUPER_NONE) {
-        tx_begin_cutting(tx, view, read, now_ns);
-        return;
-    }
-    count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
-    if (tx_is_too_big(tx, view)) {
-        tx_drop_too_big(tx, read, view, now_ns);
-        return;
-    }
+    if (read->offload.kind != SUPER_NONE)
+        return tx_begin_cutting(tx, view, read);
+    if (tx_is_too_big(tx, view))
+        return DROP_EXCEEDS_FAR_TAP_MTU;
     const struct tx_frame frame = {.bytes = read->bytes, .len = read->len, .ecn = ecn_of(view), .is_partial = read->offload.is_partial};
-    tx_send_frame(tx, &frame, now_ns);
+    return tx_send_frame(tx, &frame, now_ns);
 }
 
-static void take_frame(struct tx *tx, struct tap_read *read, uint64_t now_ns)
+// Returns a drop reason, or that it has passed, or that it is the shortcut's.
+static unsigned process_frame(struct tx *tx, struct tap_read *read, uint64_t now_ns)
 {
     struct frame_view view;
     enum drop_reason reason = check_frame(read, &view);
 
-    count_traffic(tx->counters, COUNT_TAP_READ_BYTES, read->len);
-    if (reason != DROP_COUNT) {
-        drop_frame(tx, reason);
-        return;
-    }
+    if (reason != DROP_COUNT)
+        return reason;
     settle_checksum(read, &view);
     bool is_peer_up = atomic_load_explicit(tx->is_peer_up, memory_order_relaxed);
-    enum shortcut_verdict verdict = shortcut_handle(tx->shortcut, read->bytes, read->len, is_peer_up, now_ns);
-    write_shortcut(tx, now_ns);
-    if (verdict == SHORTCUT_PASS && choose_peer(tx))
-        forward(tx, read, &view, now_ns);
-    else
-        count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
+    if (shortcut_handle(tx->shortcut, read->bytes, read->len, is_peer_up, now_ns) == SHORTCUT_TAKEN)
+        return CAPTURE_SHORTCUT;
+    reason = choose_peer(tx);
+    return reason == DROP_COUNT ? forward(tx, read, &view, now_ns) : reason;
 }
 
-// There is one peer, or none. Counts the frame when it can't go there.
-static bool choose_peer(struct tx *tx)
+// A super-frame is counted as read by what it is cut into, run by run. What is said to the frame's sender follows it.
+static void take_frame(struct tx *tx, struct tap_read *read, uint64_t now_ns)
+{
+    const struct capture_frame shown = {.direction = CAPTURE_OUT, .bytes = read->bytes, .len = read->len};
+    bool is_shown = capture_is_on(&tx->capture) && capture_begin(&tx->capture, &shown);
+    unsigned verdict = process_frame(tx, read, now_ns);
+
+    count_traffic(tx->counters, COUNT_TAP_READ_BYTES, read->len);
+    count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, tx->cut.is_active ? 0 : 1);
+    if (verdict < DROP_COUNT)
+        count_drop(tx->counters, (enum drop_reason)verdict);
+    if (is_shown)
+        capture_end(&tx->capture, verdict == CAPTURE_SHORTCUT ? capture_of_shortcut(shortcut_refusal(tx->shortcut)) : verdict);
+    if (verdict == DROP_EXCEEDS_FAR_TAP_MTU)
+        tx_tell_too_big(tx, read, now_ns);
+    write_shortcut(tx, now_ns);
+}
+
+// There is one peer, or none. DROP_COUNT, or why a frame can't go there.
+static enum drop_reason choose_peer(const struct tx *tx)
 {
     if (!tx->has_peer)
-        count_drop(tx->counters, DROP_NO_PEER);
-    else if (!tx->session)
-        count_drop(tx->counters, DROP_NO_SESSION);
-    else if (!tx->has_endpoint)
-        count_drop(tx->counters, DROP_NO_ENDPOINT);
-    else
-        return true;
-    return false;
+        return DROP_NO_PEER;
+    if (!tx->session)
+        return DROP_NO_SESSION;
+    return tx->has_endpoint ? DROP_COUNT : DROP_NO_ENDPOINT;
 }
 
 // False when the underlay does not take what has to leave before there is room for more.

@@ -155,36 +155,31 @@ static void pack(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
     tx->n_open_bytes += record.len;
 }
 
-static void send_alone(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
+static enum drop_reason send_alone(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 {
     const struct record record = record_of(frame);
     uint64_t counter;
 
-    if (!send_session_reserve(tx->session, 1, frame->len + WIRE_RECORD_OVERHEAD, now_ns, &counter)) {
-        count_drop(tx->counters, DROP_COUNTER_EXHAUSTED);
-        return;
-    }
+    if (!send_session_reserve(tx->session, 1, frame->len + WIRE_RECORD_OVERHEAD, now_ns, &counter))
+        return DROP_COUNTER_EXHAUSTED;
     struct tx_datagram *datagram = seal(tx, frame->bytes, finish_single(frame->bytes, &record), counter);
     datagram->ecn = frame->ecn;
     datagram->n_frames = 1;
     datagram->n_bytes = (uint32_t)frame->len;
+    return DROP_COUNT;
 }
 
 /* ---- frames that fit no datagram ---- */
 
-static void fragment(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
+static enum drop_reason fragment(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 {
     struct fragment_plan plan;
     uint64_t counter;
 
-    if (!fragment_plan(&plan, frame->len, tx->payload_cap - WIRE_RECORD_OVERHEAD)) {
-        count_drop(tx->counters, DROP_FRAME_TOO_LONG);
-        return;
-    }
-    if (!send_session_reserve(tx->session, plan.count, plan.size + WIRE_RECORD_OVERHEAD, now_ns, &counter)) {
-        count_drop(tx->counters, DROP_COUNTER_EXHAUSTED);
-        return;
-    }
+    if (!fragment_plan(&plan, frame->len, tx->payload_cap - WIRE_RECORD_OVERHEAD))
+        return DROP_FRAME_TOO_LONG;
+    if (!send_session_reserve(tx->session, plan.count, plan.size + WIRE_RECORD_OVERHEAD, now_ns, &counter))
+        return DROP_COUNTER_EXHAUSTED;
     count_traffic(tx->counters, COUNT_TX_FRAGMENTED_FRAMES, 1);
     for (uint8_t i = 0; i < plan.count; i++) {
         size_t offset = (size_t)i * plan.size, left = frame->len - offset;
@@ -202,6 +197,7 @@ static void fragment(struct tx *tx, const struct tx_frame *frame, uint64_t now_n
         datagram->n_frames = datagram->is_last_fragment ? 1 : 0;
         datagram->n_bytes = datagram->is_last_fragment ? (uint32_t)frame->len : 0;
     }
+    return DROP_COUNT;
 }
 
 static void complete(struct tx_frame *frame)
@@ -215,7 +211,7 @@ static void complete(struct tx_frame *frame)
     frame->is_partial = false;
 }
 
-void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
+enum drop_reason tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
 {
     struct tx_frame settled = *frame;
     bool fits = frame->len + WIRE_RECORD_OVERHEAD <= tx->payload_cap;
@@ -225,34 +221,27 @@ void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns)
         complete(&settled);
     if (frame->len + 2UL * WIRE_DESCRIPTOR_LEN + 1 + SMALL_FRAME_LEN <= tx->payload_cap) {
         pack(tx, &settled, now_ns);
-        return;
+        return DROP_COUNT;
     }
     tx_close_open(tx, now_ns);
-    if (fits)
-        send_alone(tx, &settled, now_ns);
-    else
-        fragment(tx, &settled, now_ns);
+    return fits ? send_alone(tx, &settled, now_ns) : fragment(tx, &settled, now_ns);
 }
 
 /* ---- super-frames ---- */
 
-void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read, uint64_t now_ns)
+enum drop_reason tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read)
 {
-    if (!split_parse(&tx->cut.super, view, &read->offload)) {
-        count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
-        count_drop(tx->counters, DROP_BAD_OFFLOAD);
-        return;
-    }
+    if (!split_parse(&tx->cut.super, view, &read->offload))
+        return DROP_BAD_OFFLOAD;
     count_traffic(tx->counters, COUNT_TAP_READ_SUPER_FRAMES, 1);
     if (!read->offload.is_partial) // a card has checked it, and joined what it received
         packet_reset_checksum(&tx->cut.super.packet, read->bytes);
-    if (tx_is_super_too_big(tx)) {
-        tx_drop_super_too_big(tx, now_ns);
-        return;
-    }
+    if (tx_is_super_too_big(tx))
+        return DROP_EXCEEDS_FAR_TAP_MTU;
     tx->cut.is_active = true;
     tx->cut.at = 0;
     tx->cut.ecn = ecn_of(view);
+    return DROP_COUNT;
 }
 
 static size_t segment_len(const struct split_run *run, uint8_t index)
@@ -298,11 +287,28 @@ static void send_run(struct tx *tx, const struct split_run *run, uint64_t first_
     note_rekey(tx);
 }
 
+// A piece of the super-frame, from where it was cut last. The whole was shown as passed when it came.
+static void drop_piece(struct tx *tx, size_t len, enum drop_reason reason)
+{
+    const struct super_frame *super = &tx->cut.super;
+    const struct capture_frame shown = {.direction = CAPTURE_OUT,
+                                        .headers = tx->frame_buf->mem,
+                                        .headers_len = super->packet.payload_offset,
+                                        .bytes = super->payload + tx->cut.at,
+                                        .len = len};
+
+    count_drop(tx->counters, reason);
+    if (!capture_is_on(&tx->capture))
+        return;
+    split_headers(super, tx->cut.at, len, tx->frame_buf->mem);
+    capture_whole(&tx->capture, &shown, reason);
+}
+
 // The rest of a super-frame that can't be sent counts as one.
 static bool give_up(struct tx *tx, enum drop_reason reason)
 {
     count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
-    count_drop(tx->counters, reason);
+    drop_piece(tx, tx->cut.super.payload_len - tx->cut.at, reason);
     return false;
 }
 
@@ -319,7 +325,9 @@ static bool cut_whole_frame(struct tx *tx, uint64_t now_ns)
     split_whole_headers(super, tx->cut.at, len, bytes);
     memcpy(bytes + headers_len, super->payload + tx->cut.at, len);
     count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
-    tx_send_frame(tx, &(struct tx_frame){.bytes = bytes, .len = headers_len + len, .ecn = tx->cut.ecn}, now_ns);
+    enum drop_reason reason = tx_send_frame(tx, &(struct tx_frame){.bytes = bytes, .len = headers_len + len, .ecn = tx->cut.ecn}, now_ns);
+    if (reason != DROP_COUNT)
+        drop_piece(tx, len, reason);
     tx->cut.at += len;
     return tx->cut.at < super->payload_len;
 }

@@ -14,19 +14,20 @@
 void tx_set_path_mtu(struct tx *tx, uint16_t path_mtu);
 // tx_too_big.c. Whether the peer's TAP has no room for a frame.
 bool tx_is_too_big(const struct tx *tx, const struct frame_view *frame);
-// Drops such a frame and tells its sender.
-void tx_drop_too_big(struct tx *tx, struct tap_read *read, const struct frame_view *frame, uint64_t now_ns);
 // The same for the super-frame in tx->cut, whose L4 checksum is partial: what counts is the length of its segments.
 bool tx_is_super_too_big(const struct tx *tx);
-void tx_drop_super_too_big(struct tx *tx, uint64_t now_ns);
+// Tells the sender of a frame, or of the super-frame in tx->cut, that was dropped for that.
+void tx_tell_too_big(struct tx *tx, struct tap_read *read, uint64_t now_ns);
 
 // tx_cut.c. Whether there is room for all that one call of the functions below makes of the longest frame.
 bool tx_has_room(const struct tx *tx);
-// A frame to the peer, in a datagram of its own, in pieces, or together with others. Its bytes are not needed any more afterwards.
-void tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns);
-// Begins with a super-frame; its bytes must stay until tx_go_on_cutting() has returned false. Counts it as dropped when it is none, or when
-// its segments are too big.
-void tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read, uint64_t now_ns);
+// A frame to the peer, in a datagram of its own, in pieces, or together with others. Its bytes are not needed any more afterwards. Returns
+// DROP_COUNT, or why it can't be sent.
+enum drop_reason tx_send_frame(struct tx *tx, const struct tx_frame *frame, uint64_t now_ns) __attribute__((warn_unused_result));
+// Begins with a super-frame; its bytes must stay until tx_go_on_cutting() has returned false. Returns DROP_COUNT, or a reason when it is
+// none, or when its segments are too big.
+enum drop_reason tx_begin_cutting(struct tx *tx, const struct frame_view *view, const struct tap_read *read)
+    __attribute__((warn_unused_result));
 // One more run. False when nothing is left.
 bool tx_go_on_cutting(struct tx *tx, uint64_t now_ns);
 // Seals the small frames that wait for more of them.

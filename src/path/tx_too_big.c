@@ -32,14 +32,6 @@ static void tell_sender(struct tx *tx, const struct frame_view *frame, uint64_t 
     tap_out_write(&tx->tap_out, answer, len, now_ns);
 }
 
-void tx_drop_too_big(struct tx *tx, struct tap_read *read, const struct frame_view *frame, uint64_t now_ns)
-{
-    count_drop(tx->counters, DROP_EXCEEDS_FAR_TAP_MTU);
-    if (read->offload.is_partial) // what is quoted is what would have been on a wire
-        offload_complete(&read->offload, read->bytes, read->len);
-    tell_sender(tx, frame, now_ns);
-}
-
 static size_t first_segment_len(const struct super_frame *super)
 {
     return super->payload_len < super->gso_size ? super->payload_len : super->gso_size;
@@ -54,19 +46,31 @@ bool tx_is_super_too_big(const struct tx *tx)
 }
 
 // Its first segment stands for all of them: the sender is told about a packet that is too big, and not about one of 64 KiB.
-void tx_drop_super_too_big(struct tx *tx, uint64_t now_ns)
+static void tell_super_too_big(struct tx *tx, uint64_t now_ns)
 {
     const struct super_frame *super = &tx->cut.super;
     size_t headers_len = super->packet.payload_offset, len = first_segment_len(super);
     uint8_t *bytes = tx->frame_buf->mem;
     struct frame_view segment;
 
-    count_traffic(tx->counters, COUNT_TAP_READ_FRAMES, 1);
-    count_drop(tx->counters, DROP_EXCEEDS_FAR_TAP_MTU);
     if (headers_len + len > FRAME_MAX)
         return;
     split_whole_headers(super, 0, len, bytes);
     memcpy(bytes + headers_len, super->payload, len);
     ensure(frame_parse(&segment, bytes, headers_len + len));
     tell_sender(tx, &segment, now_ns);
+}
+
+void tx_tell_too_big(struct tx *tx, struct tap_read *read, uint64_t now_ns)
+{
+    struct frame_view frame;
+
+    if (read->offload.kind != SUPER_NONE) {
+        tell_super_too_big(tx, now_ns);
+        return;
+    }
+    if (read->offload.is_partial) // what is quoted is what would have been on a wire
+        offload_complete(&read->offload, read->bytes, read->len);
+    ensure(frame_parse(&frame, read->bytes, read->len));
+    tell_sender(tx, &frame, now_ns);
 }
