@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "capture_request.h"
 #include "control.h"
 #include "echo.h"
 #include "ethercord/clock.h"
@@ -368,7 +369,15 @@ static void answer_ping(void *ctx, struct control_client *client, char *argument
     control_end(client);
 }
 
-static const struct control_request requests[] = {{"status", answer_status}, {"ping", answer_ping}, {.word = NULL}};
+static void answer_capture(void *ctx, struct control_client *client, char *arguments)
+{
+    struct worker *worker = ctx;
+
+    capture_request_start(&(struct capture_source){&worker->uv, &worker->node, worker->config->tap.name}, client, arguments);
+}
+
+static const struct control_request requests[] = {
+    {"status", answer_status}, {"ping", answer_ping}, {"capture", answer_capture}, {.word = NULL}};
 
 /* ---- stages ---- */
 
