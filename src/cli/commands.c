@@ -53,6 +53,16 @@ static const struct option_row doctor_options[] = {
     {.name = NULL},
 };
 
+static const struct option_row capture_options[] = {
+    {"write", 'w', "FILE|-", OPTION_TEXT, FIELD(write_file), false,
+     "write pcapng to FILE (written over), or to stdout, for wireshark -k -i -"},
+    {"count", 'c', "N", OPTION_TEXT, FIELD(count), false, "end after N frames"},
+    {"snaplen", 's', "BYTES", OPTION_TEXT, FIELD(snaplen), false, "take no more of each frame (default: all of it with -w, else 256)"},
+    {"direction", 'd', "WHICH", OPTION_TEXT, FIELD(direction), false, "only frames: in (from the peer), out (to it), dropped"},
+    RUN_DIR_ROW,
+    {.name = NULL},
+};
+
 static const struct option_row ping_options[] = {
     {"count", 'c', "N", OPTION_TEXT, FIELD(count), false, "so many echoes (without: until Ctrl-C)"},
     {"interval", 'i', "S", OPTION_TEXT, FIELD(interval), false, "seconds between two, 0.01 to 3600 (default 1)"},
@@ -99,6 +109,8 @@ static const struct command commands[] = {
     {"doctor", "[NAME|FILE]", 0, 1, doctor_options,
      "Looks for what is wrong, around a running instance or before a start on FILE, and says what to do", print_checks_help,
      command_doctor},
+    {"capture", "NAME [FILTER]", 1, OPTIONS_ARGUMENTS_MAX, capture_options,
+     "Shows the frames that cross a running instance, and what became of them; FILTER as of tcpdump", NULL, command_capture},
     {"answer", "", 0, 0, answer_options, "Answers pings at a TAP, without a file and without a peer", NULL, command_answer},
     {"speed", "", 0, 0, speed_options, "Measures what this CPU does per cipher and frame size, and says which cipher 'auto' takes", NULL,
      command_speed},

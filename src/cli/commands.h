@@ -36,6 +36,7 @@ int command_ping(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_doctor(const struct command_line *line);
 int command_answer(const struct command_line *line);
+int command_capture(const struct command_line *line);
 int command_speed(const struct command_line *line);
 
 #endif

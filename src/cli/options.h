@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { OPTIONS_ARGUMENTS_MAX = 1, OPTIONS_PROBLEM_CAP = 256 };
+enum { OPTIONS_ARGUMENTS_MAX = 128, OPTIONS_PROBLEM_CAP = 256 };
 
 // What a command was told; NULL or false = not given.
 struct command_line {
@@ -25,6 +25,9 @@ struct command_line {
     const char *interval;
     const char *deadline;
     bool is_quiet;
+    const char *write_file;
+    const char *snaplen;
+    const char *direction;
     bool wants_json;
     bool wants_watch;
     bool has_no_sandbox;
