@@ -11,6 +11,7 @@
 #ifndef ETHERCORD_MESSAGES_H
 #define ETHERCORD_MESSAGES_H
 
+#include "ethercord/path_settings.h"
 #include "ethercord/peer.h"
 #include "ethercord/session.h"
 #include "ethercord/shortcut.h"
@@ -24,7 +25,8 @@ enum order_kind {   // main -> tx, main -> rx
     ORDER_CONTROL,  // tx: send one control record or a keepalive
     ORDER_CURRENT,  // rx: local_index is the keypair that main sends with; its data messages may move the endpoint
     ORDER_ANNOUNCE, // let the shortcut announce itself
-    ORDER_COOKIE    // rx: what main makes cookies with from now on
+    ORDER_COOKIE,   // rx: what main makes cookies with from now on
+    ORDER_SETTINGS  // the configuration has changed
 };
 struct order {
     enum order_kind kind;
@@ -37,6 +39,7 @@ struct order {
         uint16_t path_mtu;
         struct peer_control control;
         struct cookie_secret cookie;
+        struct path_settings settings;
     } u;
 };
 
