@@ -63,7 +63,7 @@ struct node {
     struct counters counters[NODE_THREADS];
     struct ring orders_tx, orders_rx, records, reports_tx, reports_rx, hints_tx, hints_rx, cookie_requests;
     struct handshake handshake;
-    struct path_settings settings; // of the last reload …
+    struct path_settings settings;           // of the last reload …
     bool owes_settings_tx, owes_settings_rx; // … which a thread has not been told yet
     struct tx tx;
     struct rx rx;

@@ -23,6 +23,7 @@ struct command_line {
     const char *seconds;
     bool wants_json;
     bool has_no_sandbox;
+    bool is_dry_run;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];
     size_t n_arguments;
 };

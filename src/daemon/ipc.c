@@ -31,6 +31,38 @@ static bool is_address_valid(const struct addr *addr)
     return (addr->family == AF_INET || addr->family == AF_INET6) && addr->port != 0;
 }
 
+static bool is_line_valid(uint32_t what, const char text[static IPC_LINE_CAP])
+{
+    size_t len = strnlen(text, IPC_LINE_CAP);
+
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return what < IPC_LINE_COUNT && len > 0 && len < IPC_LINE_CAP;
+}
+
+// A bool of somebody else's may hold any byte.
+static bool is_bool(const bool *flag)
+{
+    return *(const uint8_t *)flag <= 1;
+}
+
+static bool is_payload_valid(const struct ipc_message *message)
+{
+    switch (message->kind) {
+    case IPC_RELOAD:
+        return is_bool(&message->u.reload.is_trial);
+    case IPC_SETTINGS:
+        return is_bool(&message->u.settings.is_elsewhere) && config_live_is_valid(&message->u.settings.live);
+    case IPC_LINE:
+        return is_line_valid(message->u.line.what, message->u.line.text);
+    case IPC_RELOADED:
+        return message->u.result < IPC_RESULT_COUNT;
+    default:
+        return true;
+    }
+}
+
 static bool is_valid(const struct ipc_message *message)
 {
     if (message->kind == 0 || message->kind >= IPC_KIND_COUNT || message->n_addresses > PEER_ADDRESSES_MAX)
@@ -40,7 +72,7 @@ static bool is_valid(const struct ipc_message *message)
     for (uint32_t i = 0; i < message->n_addresses; i++)
         if (!is_address_valid(&message->addresses[i]))
             return false;
-    return true;
+    return is_payload_valid(message);
 }
 
 enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns)
@@ -50,6 +82,10 @@ enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *me
     switch (message->kind) {
     case IPC_RESOLVE:
         return bucket_take(&guard->lookups_full_ns, IPC_LOOKUP_EVERY_MS * NS_PER_MS, IPC_LOOKUPS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
+    case IPC_RELOAD:
+        return bucket_take(&guard->reloads_full_ns, IPC_RELOAD_EVERY_MS * NS_PER_MS, IPC_RELOADS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
+    case IPC_QUIT: // it could end by itself as well
+        return IPC_TAKE;
     case IPC_READY:
         guard->is_ready = true;
         return was_ready ? IPC_HOSTILE : IPC_TAKE;

@@ -47,6 +47,7 @@ struct monitor {
     uv_signal_t signals[4];
     uv_timer_t timer, turn;
     struct lookup lookup;
+    struct reload *reload;
     struct ipc_guard guard;
     bool is_stopping;
     bool has_ended;
@@ -134,7 +135,7 @@ static void on_signal(uv_signal_t *signal, int number)
     if (number == SIGCHLD)
         reap(monitor);
     else if (number == SIGHUP)
-        log_warning("SIGHUP: a new configuration takes effect at the next start; stop and start this instance");
+        reload_run(monitor->reload);
     else
         stop(monitor);
 }
@@ -150,6 +151,10 @@ static int take_message(struct monitor *monitor, const struct ipc_message *messa
         return 1;
     if (message->kind == IPC_RESOLVE)
         lookup_start(&monitor->lookup, &monitor->uv);
+    else if (message->kind == IPC_RELOAD)
+        reload_answer(monitor->reload, message);
+    else if (message->kind == IPC_QUIT)
+        stop(monitor);
     else if (message->kind == IPC_READY)
         log_info("running as instance '%s' on %s", monitor->config->name, monitor->config->tap.name);
     return 1;
@@ -204,6 +209,8 @@ static int start(struct monitor *monitor)
         if ((error = uv_signal_start(&monitor->signals[i], on_signal, numbers[i])))
             return error;
     }
+    if ((error = reload_start(monitor->reload, &monitor->uv, monitor->ipc_fd, &monitor->lookup)))
+        return error;
     return uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
 }
 
@@ -235,7 +242,7 @@ static int watch(struct monitor *monitor)
     return monitor->exit_code;
 }
 
-int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page)
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page, struct reload *reload)
 {
     struct monitor *monitor = calloc(1, sizeof *monitor);
 
@@ -248,6 +255,7 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
                                 .worker = worker,
                                 .ipc_fd = ipc_fd,
                                 .page = page,
+                                .reload = reload,
                                 .lookup = {.config = config, .answered = on_addresses, .ctx = monitor},
                                 .exit_code = CODE_FAILED};
     int exit_code = watch(monitor);

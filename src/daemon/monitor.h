@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * monitor: the small privileged parent. It resolves names for the worker, passes on the signal to stop, and cleans up after it.
+ * monitor: the small privileged parent. It resolves names for the worker, reads the configuration again, passes on the signal to stop, and
+ * cleans up after it.
  */
 #ifndef ETHERCORD_DAEMON_MONITOR_H
 #define ETHERCORD_DAEMON_MONITOR_H
@@ -9,12 +10,13 @@
 
 #include "ethercord/config.h"
 #include "ethercord/sandbox.h"
+#include "reload.h"
 
 // SIG_BLOCK while the stages of the start run, so that what they did is undone whenever the signal comes; SIG_UNBLOCK in either process
 // as soon as it handles them.
 void stop_signals(int how);
 
 // In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.
-int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page);
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page, struct reload *reload);
 
 #endif

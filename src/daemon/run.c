@@ -29,6 +29,7 @@ struct stages {
     const char *run_dir;
     struct worker_devices devices;
     struct link link;
+    struct reload *reload;
     char control_path[CONTROL_PATH_CAP];
 };
 
@@ -200,7 +201,9 @@ static void choose_sandbox(struct stages *stages, bool is_wanted)
 static int run_both(struct stages *stages)
 {
     int fds[2];
-    int error = (stages->devices.page = sandbox_new_page()) ? ipc_pair(fds) : -ENOMEM;
+    bool has_memory =
+        (stages->devices.page = sandbox_new_page()) && (stages->reload = reload_new(stages->config, stages->devices.config_path));
+    int error = has_memory ? ipc_pair(fds) : -ENOMEM;
     pid_t worker = error ? -1 : fork();
 
     if (worker < 0) {
@@ -212,6 +215,7 @@ static int run_both(struct stages *stages)
         rtnl_close(&stages->link.rtnl);
         stages->devices.ipc_fd = fds[1];
         int code = worker_main(stages->config, &stages->devices);
+        reload_free(stages->reload);
         leaks_look();
         _exit(code);
     }
@@ -227,12 +231,12 @@ static int run_both(struct stages *stages)
         waitpid(worker, NULL, 0);
         return CODE_FAILED;
     }
-    return monitor_main(stages->config, worker, fds[0], stages->devices.page);
+    return monitor_main(stages->config, worker, fds[0], stages->devices.page, stages->reload);
 }
 
-int run_node(struct config *config, const char *run_dir, bool wants_sandbox)
+int run_node(struct config *config, const char *config_path, const char *run_dir, bool wants_sandbox)
 {
-    struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir}};
+    struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir, .config_path = config_path}};
     int code = CODE_FAILED;
 
     close_inherited();
@@ -245,6 +249,7 @@ int run_node(struct config *config, const char *run_dir, bool wants_sandbox)
     if (open_control(&stages)) {
         if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
             code = run_both(&stages);
+            reload_free(stages.reload);
             int error = link_undo(&stages.link);
             if (error)
                 log_warning("can't put %s back as it was: %s", config->tap.name, strerror(-error));

@@ -18,7 +18,8 @@ struct worker_devices {
     int control_fd;
     int ipc_fd;
     bool wants_sandbox;
-    const char *run_dir; // to be able to leave it
+    const char *run_dir;     // to be able to leave it
+    const char *config_path; // NULL = none
     struct sandbox_page *page;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * node_settings: a running node is configured otherwise. Main changes what is its own, and tells tx and rx the rest in one order each, which
- * waits while a thread is held up: however many reloads come, a ring never runs over, and the last one counts.
+ * node_settings: a running node is configured otherwise. Main changes what is its own, and tells tx and rx the rest in one order each,
+ * which waits while a thread is held up: however many reloads come, a ring never runs over, and the last one counts.
  */
 #include <string.h>
 

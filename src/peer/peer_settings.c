@@ -3,10 +3,10 @@
  * peer_settings: a peer that is configured otherwise while there is a session with it. The session stays, and each change takes its way:
  *
  *   name, keepalive   from now on
- *   PSK               a handshake with it begins at once; until the peer has it too, none succeeds, and the keypair lives on to its age limit
- *   path MTU          from now on, or looked for anew
- *   endpoint's name   looked up, and what it means is called; when the peer answers there the session moves, by a handshake. If it has not
- *                     after a while it stays where it is, and the new place has its turn when that one falls silent
+ *   PSK               a handshake with it begins at once; until the peer has it too, none succeeds, and the keypair lives on to its age
+ * limit path MTU          from now on, or looked for anew endpoint's name   looked up, and what it means is called; when the peer answers
+ * there the session moves, by a handshake. If it has not after a while it stays where it is, and the new place has its turn when that one
+ * falls silent
  */
 #include <string.h>
 
@@ -71,8 +71,7 @@ static bool is_configured(const struct peer *peer, const struct addr *addr)
 
 bool peer_wants_to_move(const struct peer *peer)
 {
-    return peer->is_moving && peer->is_up && peer->has_endpoint && peer->n_addresses > 0 &&
-           !is_configured(peer, &peer->endpoint.remote);
+    return peer->is_moving && peer->is_up && peer->has_endpoint && peer->n_addresses > 0 && !is_configured(peer, &peer->endpoint.remote);
 }
 
 void peer_move_on(struct peer *peer, const struct peer_input *input)
