@@ -27,7 +27,7 @@ enum {
     SEND_AGAIN_MS = 20,
     LOGGED_BURST = 30 // reloads that are told in the log
 };
-#define LOGGED_EVERY_NS (2 * NS_PER_S)
+#define LOGGED_EVERY_NS (500 * NS_PER_MS)
 
 struct line {
     enum ipc_line what;
@@ -203,15 +203,19 @@ static void log_line(const struct line *line)
     }
 }
 
+// What is asked for over the control socket may be asked for all the time.
+static bool may_log(struct reload *reload, uint64_t now_ns)
+{
+    if (bucket_take(&reload->logged_full_ns, LOGGED_EVERY_NS, LOGGED_BURST, now_ns))
+        return true;
+    log_limited(&reload->unlogged_limit, now_ns, LOG_LEVEL_WARNING, "reloads come more often than is told here");
+    return false;
+}
+
 static void log_all(struct reload *reload)
 {
-    uint64_t now_ns = now_boot_ns();
     size_t n_changed = count(reload, IPC_LINE_CHANGED), n_waiting = count(reload, IPC_LINE_NEEDS_RESTART);
 
-    if (!bucket_take(&reload->logged_full_ns, LOGGED_EVERY_NS, LOGGED_BURST, now_ns)) {
-        log_limited(&reload->unlogged_limit, now_ns, LOG_LEVEL_WARNING, "reloads come more often than is told here");
-        return;
-    }
     for (size_t i = 0; i < reload->n_lines; i++)
         log_line(&reload->lines[i]);
     if (reload->result != IPC_RESULT_DONE)
@@ -264,10 +268,9 @@ static void log_under(struct reload *reload, enum log_level before)
 
     log_set_level(after > before ? after : before);
     log_all(reload);
-    log_set_level(after);
 }
 
-static void run(struct reload *reload, bool is_trial)
+static void run(struct reload *reload, bool is_trial, bool is_logged)
 {
     enum log_level before = reload->running->log_level;
 
@@ -276,8 +279,9 @@ static void run(struct reload *reload, bool is_trial)
     if (read_file(reload) && compare(reload) && !is_trial && reload->changes.is_any_live)
         put_into_force(reload);
     config_deinit(reload->next);
-    if (!is_trial)
+    if (is_logged)
         log_under(reload, before);
+    log_set_level(reload->running->log_level);
 }
 
 void reload_run(struct reload *reload)
@@ -286,14 +290,15 @@ void reload_run(struct reload *reload)
         log_warning("reload: the last one is not over yet; try again");
         return;
     }
-    run(reload, false);
+    run(reload, false, true);
 }
 
 void reload_answer(struct reload *reload, const struct ipc_message *request)
 {
     if (reload->is_telling)
         return;
-    run(reload, request->u.reload.is_trial);
+    bool is_trial = request->u.reload.is_trial;
+    run(reload, is_trial, !is_trial && may_log(reload, now_boot_ns()));
     reload->id = request->id;
     reload->told = 0;
     tell(reload);

@@ -72,7 +72,7 @@ static void test_nothing(void **state)
 
 static void change_psk(struct sim *sim)
 {
-    uint8_t byte = (uint8_t)sim_random(sim);
+    uint8_t byte = (uint8_t)(sim->nodes[SIM_A].config.peer.psk[3] + 1 + sim_below(sim, 255)); // another one
     int first = (int)sim_below(sim, SIM_NODES);
 
     for (int i = 0; i < SIM_NODES; i++) {
