@@ -173,10 +173,24 @@ static bool are_addresses_valid(const struct shortcut_addresses *shortcut)
     return true;
 }
 
+// A bool that somebody else wrote may hold any byte.
+static bool is_bool(const bool *flag)
+{
+    uint8_t byte;
+
+    memcpy(&byte, flag, sizeof byte);
+    return byte <= 1;
+}
+
+static bool is_peer_valid(const struct peer_settings *peer)
+{
+    return is_bool(&peer->is_present) && is_bool(&peer->has_psk) && is_bool(&peer->has_endpoint) &&
+           is_text(peer->name, sizeof peer->name) && is_text(peer->endpoint_host, sizeof peer->endpoint_host);
+}
+
 bool config_live_is_valid(const struct config_live *live)
 {
     return (unsigned)live->log_level < LOG_LEVEL_COUNT && live->ciphers != 0 && (live->ciphers & ~(unsigned)ciphers_available()) == 0 &&
-           (unsigned)live->carrier <= TAP_CARRIER_PEER_UP && are_addresses_valid(&live->shortcut) &&
-           is_text(live->peer.name, sizeof live->peer.name) && is_text(live->peer.endpoint_host, sizeof live->peer.endpoint_host) &&
+           (unsigned)live->carrier <= TAP_CARRIER_PEER_UP && are_addresses_valid(&live->shortcut) && is_peer_valid(&live->peer) &&
            (live->peer.is_present || live->shortcut.n_addresses > 0);
 }

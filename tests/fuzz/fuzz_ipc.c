@@ -15,6 +15,13 @@ static void check(const struct ipc_message *message)
 {
     ensure(message->kind >= IPC_READY && message->kind < IPC_KIND_COUNT && message->n_addresses <= PEER_ADDRESSES_MAX);
     ensure(message->kind == IPC_ADDRESSES || message->n_addresses == 0);
+    if (message->kind == IPC_LINE) {
+        ensure(message->u.line.what < IPC_LINE_COUNT && message->u.line.text[0] && memchr(message->u.line.text, '\0', IPC_LINE_CAP));
+        for (const char *c = message->u.line.text; *c; c++)
+            ensure(*c >= ' ' && *c <= '~');
+    }
+    ensure(message->kind != IPC_RELOADED || message->u.result < IPC_RESULT_COUNT);
+    ensure(message->kind != IPC_SETTINGS || config_live_is_valid(&message->u.settings.live));
     for (size_t i = 0; i < message->n_addresses; i++)
         ensure(message->addresses[i].port != 0 && (message->addresses[i].family == AF_INET || message->addresses[i].family == AF_INET6));
 }
@@ -23,7 +30,7 @@ static void check(const struct ipc_message *message)
 static void check_guard(struct reader *in)
 {
     struct ipc_guard guard = {0};
-    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0;
+    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0, n_reloads = 0;
     bool has_been_ready = false;
 
     while (in->left > 0) {
@@ -31,7 +38,10 @@ static void check_guard(struct reader *in)
         now_ns += reader_u8(in) * (50 * NS_PER_MS);
         enum ipc_verdict verdict = ipc_judge(&guard, &message, now_ns);
         n_lookups += message.kind == IPC_RESOLVE && verdict == IPC_TAKE;
-        ensure(message.kind == IPC_RESOLVE || message.kind == IPC_READY || verdict == IPC_HOSTILE);
+        n_reloads += message.kind == IPC_RELOAD && verdict == IPC_TAKE;
+        bool is_limited = message.kind == IPC_RESOLVE || message.kind == IPC_RELOAD;
+        ensure(is_limited || message.kind == IPC_READY || verdict == (message.kind == IPC_QUIT ? IPC_TAKE : IPC_HOSTILE));
+        ensure(n_reloads <= 2U * IPC_RELOADS_MAX + (now_ns - start_ns) / (IPC_RELOAD_EVERY_MS * NS_PER_MS));
         ensure(message.kind != IPC_READY || verdict == (has_been_ready ? IPC_HOSTILE : IPC_TAKE));
         has_been_ready = has_been_ready || message.kind == IPC_READY;
         ensure(n_lookups <= 2U * IPC_LOOKUPS_MAX + (now_ns - start_ns) / (IPC_LOOKUP_EVERY_MS * NS_PER_MS));
@@ -59,6 +69,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         sent.n_addresses = reader_u8(&in) % (PEER_ADDRESSES_MAX + 2);
         reader_copy(&in, (uint8_t *)sent.addresses, in.left < sizeof sent.addresses ? in.left : sizeof sent.addresses);
+        if (in.left > 0 && reader_u8(&in) & 1) // right but for what follows
+            sent.u.settings.live = (struct config_live){.ciphers = 1U << CIPHER_CHACHA20_POLY1305, .peer.is_present = true};
+        size_t at = in.left > 1 ? reader_u8(&in) * sizeof sent.u / 256 : 0;
+        reader_copy(&in, (uint8_t *)&sent.u + at, in.left < sizeof sent.u - at ? in.left : sizeof sent.u - at);
         ensure(ipc_send(fds[0], &sent) == 0);
     }
     int result = ipc_receive(fds[1], &message);

@@ -174,6 +174,31 @@ static void test_one_by_one(void **state)
     sim_each_seed("test_one_by_one", 12, one_by_one);
 }
 
+// The cipher in use is not allowed any more.
+static void forbidden_cipher(struct sim *sim)
+{
+    if (!cipher_is_available(CIPHER_AES_256_GCM))
+        skip();
+    for (int id = 0; id < SIM_NODES; id++)
+        sim->nodes[id].config.self.ciphers = 1U << CIPHER_CHACHA20_POLY1305 | 1U << CIPHER_AES_256_GCM;
+    sim_link(sim, (struct sim_link){.delay_ms = 10});
+    start_up(sim);
+    sim_assert(sim, sim_peer(sim, SIM_A)->current.cipher == CIPHER_AES_256_GCM);
+    flow(sim, 5 * NS_PER_MS);
+    sim->nodes[SIM_A].config.self.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
+    sim_reload(sim, SIM_A, false);
+    sim_run(sim, 2 * NS_PER_S);
+    for (int id = 0; id < SIM_NODES; id++)
+        sim_assert(sim, sim_peer(sim, id)->current.cipher == CIPHER_CHACHA20_POLY1305);
+    assert_nothing_lost(sim);
+}
+
+static void test_forbidden_cipher(void **state)
+{
+    (void)state;
+    sim_each_seed("test_forbidden_cipher", 4, forbidden_cipher);
+}
+
 /* ---- the shortcut ---- */
 
 static bool says(const struct sim_node *node, uint8_t last_byte)
@@ -228,7 +253,10 @@ static void nobody_there(struct sim *sim)
     sim_reload(sim, SIM_A, true);
     sim_run(sim, 5 * NS_PER_S);
     sim_assert(sim, addr_equal(&sim_peer(sim, SIM_A)->tried, &sim->nodes[SIM_A].far) && sim->n_stray >= 2); // it is looked for there
-    sim_run(sim, 145 * NS_PER_S);
+    sim_run(sim, 30 * NS_PER_S);
+    size_t n_stray = sim->n_stray;
+    sim_run(sim, 115 * NS_PER_S);
+    sim_assert(sim, !sim_peer(sim, SIM_A)->is_moving && sim->n_stray == n_stray); // and then no more
     sim_assert(sim, addr_equal(&sim_peer(sim, SIM_A)->endpoint.remote, &sim->nodes[SIM_B].seen));
     assert_nothing_lost(sim);
 }
@@ -327,6 +355,7 @@ static void all_at_once(struct sim *sim)
 {
     sim_link(sim, (struct sim_link){.delay_ms = 10, .loss = 0.1, .duplicate = 0.05, .reorder_ms = 20, .busy = 0.1});
     sim->has_reordered = true;
+    sim->slow_us = 5000;
     sim_start(sim);
     flow(sim, 5 * NS_PER_MS);
     for (int i = 0; i < 300; i++) {
@@ -369,9 +398,11 @@ static void test_all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),      cmocka_unit_test(test_one_by_one),  cmocka_unit_test(test_new_address),
-        cmocka_unit_test(test_nobody_there), cmocka_unit_test(test_moved),       cmocka_unit_test(test_other_key),
-        cmocka_unit_test(test_come_and_go),  cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_nothing),     cmocka_unit_test(test_one_by_one),
+        cmocka_unit_test(test_new_address), cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_moved),       cmocka_unit_test(test_other_key),
+        cmocka_unit_test(test_come_and_go), cmocka_unit_test(test_forbidden_cipher),
+        cmocka_unit_test(test_all_at_once),
     };
 
     sim_begin();

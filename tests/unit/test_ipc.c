@@ -73,10 +73,26 @@ static void check_round_trip(struct pair *pair, const struct ipc_message *messag
     }
 }
 
+// One of that kind that is right.
+static struct ipc_message good(uint32_t kind)
+{
+    struct ipc_message message = {.kind = kind};
+
+    if (kind == IPC_SETTINGS) {
+        message.u.settings.live.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
+        message.u.settings.live.peer.is_present = true;
+    } else if (kind == IPC_LINE) {
+        memset(message.u.line.text, '~', IPC_LINE_CAP - 1);
+    }
+    return message;
+}
+
 static void test_round_trip(void **state)
 {
-    for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++)
-        check_round_trip(*state, &(struct ipc_message){.kind = kind});
+    for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
+        struct ipc_message message = good(kind);
+        check_round_trip(*state, &message);
+    }
     for (uint32_t n = 0; n <= PEER_ADDRESSES_MAX; n++) {
         struct ipc_message message = addresses(n);
         check_round_trip(*state, &message);
@@ -132,11 +148,72 @@ static void test_kinds(void **state)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         check_refused(*state, &(struct ipc_message){.kind = kinds[i]}, sizeof(struct ipc_message), "an unknown kind");
     for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
-        struct ipc_message message = addresses(1);
-        message.kind = kind;
+        struct ipc_message message = good(kind);
+        message.n_addresses = 1;
+        message.addresses[0] = addresses(1).addresses[0];
         if (kind != IPC_ADDRESSES)
             check_refused(*state, &message, sizeof message, "a kind with addresses that has none");
     }
+}
+
+static void test_lines(void **state)
+{
+    struct ipc_message message = good(IPC_LINE);
+
+    message.u.line.what = IPC_LINE_COUNT;
+    check_refused(*state, &message, sizeof message, "a line of no kind");
+    message = good(IPC_LINE);
+    message.u.line.text[IPC_LINE_CAP - 1] = '~';
+    check_refused(*state, &message, sizeof message, "a line without an end");
+    message = good(IPC_LINE);
+    message.u.line.text[0] = '\0';
+    check_refused(*state, &message, sizeof message, "an empty line");
+    for (int c = 1; c < 256; c++) {
+        if (c >= ' ' && c <= '~')
+            continue;
+        message = good(IPC_LINE);
+        message.u.line.text[7] = (char)c;
+        check_refused(*state, &message, sizeof message, "a character that is not printable");
+    }
+}
+
+// Of a message that is right else, one byte at that place is `value`.
+static void check_byte(struct pair *pair, uint32_t kind, size_t at, uint8_t value)
+{
+    struct ipc_message message = good(kind);
+
+    ((uint8_t *)&message)[at] = value;
+    check_refused(pair, &message, sizeof message, "a wrong field");
+}
+
+#define AT(field) offsetof(struct ipc_message, u.field)
+
+static void test_settings(void **state)
+{
+    struct pair *pair = *state;
+    struct ipc_message message = good(IPC_SETTINGS);
+
+    check_byte(pair, IPC_RELOAD, AT(reload.is_trial), 2);
+    check_byte(pair, IPC_RELOADED, AT(result), IPC_RESULT_COUNT);
+    check_byte(pair, IPC_SETTINGS, AT(settings.is_elsewhere), 2);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.log_level), LOG_LEVEL_COUNT);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.ciphers), 0);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.ciphers), 0xff);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.carrier), 2);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.shortcut.answer), 2);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.shortcut.n_addresses), SHORTCUT_ADDRESSES_MAX + 1);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.shortcut.n_addresses), 1); // of no family
+    message.u.settings.live.shortcut.n_addresses = 1;
+    message.u.settings.live.shortcut.addresses[0] = (struct cidr){.family = AF_INET, .prefix_len = 33};
+    check_refused(pair, &message, sizeof message, "a prefix that is too long");
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.peer.is_present), 0); // and no shortcut: nothing to do
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.peer.has_psk), 3);
+    message = good(IPC_SETTINGS);
+    memset(message.u.settings.live.peer.name, 'x', sizeof message.u.settings.live.peer.name);
+    check_refused(pair, &message, sizeof message, "a name without an end");
+    message = good(IPC_SETTINGS);
+    memset(message.u.settings.live.peer.endpoint_host, 'x', sizeof message.u.settings.live.peer.endpoint_host);
+    check_refused(pair, &message, sizeof message, "a host without an end");
 }
 
 static void test_counts(void **state)
@@ -232,6 +309,8 @@ int main(void)
         WITH_PAIR(test_order),
         WITH_PAIR(test_lengths),
         WITH_PAIR(test_kinds),
+        WITH_PAIR(test_lines),
+        WITH_PAIR(test_settings),
         WITH_PAIR(test_counts),
         WITH_PAIR(test_addresses),
         WITH_PAIR(test_other_end_gone),
