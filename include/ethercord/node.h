@@ -16,7 +16,7 @@
 #include "ethercord/drop.h"
 #include "ethercord/fragment.h"
 #include "ethercord/handshake.h"
-#include "ethercord/path_settings.h"
+#include "ethercord/node_settings.h"
 #include "ethercord/peer.h"
 #include "ethercord/ring.h"
 #include "ethercord/rx.h"
@@ -63,7 +63,7 @@ struct node {
     struct counters counters[NODE_THREADS];
     struct ring orders_tx, orders_rx, records, reports_tx, reports_rx, hints_tx, hints_rx, cookie_requests;
     struct handshake handshake;
-    struct path_settings settings;           // of the last reload …
+    struct node_settings settings;           // of the last reload …
     bool owes_settings_tx, owes_settings_rx; // … which a thread has not been told yet
     struct tx tx;
     struct rx rx;

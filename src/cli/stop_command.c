@@ -13,7 +13,11 @@
 #include "ethercord/clock.h"
 #include "ethercord/program.h"
 
-enum { STOP_PATH_CAP = 256, STOP_S = 60, LOOK_MS = 20 }; // the daemon ends a worker that does not after 3 s; hooks have their time on top
+enum {
+    STOP_PATH_CAP = 256,
+    STOP_S = 60,
+    LOOK_NS = 20000000
+}; // the daemon ends a worker that does not after 3 s; hooks have their time on top
 
 // False when it can't be asked; else `before` is its socket, or has the inode number 0 when that is gone already.
 static bool ask(const char *run_dir, const char *name, char path[static STOP_PATH_CAP], struct stat *before)
@@ -48,7 +52,7 @@ static bool is_there(const char *path, const struct stat *before)
 
 static bool wait_until_gone(const char *path, const struct stat *before)
 {
-    static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+    static const struct timespec pause = {.tv_nsec = LOOK_NS};
     uint64_t deadline_ns = now_boot_ns() + STOP_S * NS_PER_S;
 
     while (is_there(path, before)) {

@@ -81,7 +81,7 @@ static void answer_all(struct reload_requests *requests, enum ipc_result result,
 static void on_timeout(uv_timer_t *timer)
 {
     answer_all(timer->data, IPC_RESULT_FAILED,
-               "the monitor does not answer: the file may be on a file system that does not; nothing is known of this reload: see the log");
+               "the monitor does not answer (perhaps the file is on a file system that does not): see the log for what came of it");
 }
 
 static void clear_lines(struct reload_requests *requests)
@@ -98,9 +98,8 @@ static void ask_monitor(struct reload_requests *requests)
 
     clear_lines(requests);
     requests->is_asking = true;
-    uv_timer_start(&requests->timer, on_timeout, RELOAD_TIMEOUT_MS, 0);
-    if (ipc_send(requests->ipc_fd, &message))
-        answer_all(requests, IPC_RESULT_FAILED, "the monitor can't be reached; try again");
+    bool is_sent = ipc_send(requests->ipc_fd, &message) == 0;
+    uv_timer_start(&requests->timer, on_timeout, is_sent ? RELOAD_TIMEOUT_MS : 0, 0);
 }
 
 static void ask_next(struct reload_requests *requests)

@@ -11,7 +11,7 @@
 #ifndef ETHERCORD_MESSAGES_H
 #define ETHERCORD_MESSAGES_H
 
-#include "ethercord/path_settings.h"
+#include "ethercord/node_settings.h"
 #include "ethercord/peer.h"
 #include "ethercord/session.h"
 #include "ethercord/shortcut.h"
@@ -39,7 +39,7 @@ struct order {
         uint16_t path_mtu;
         struct peer_control control;
         struct cookie_secret cookie;
-        struct path_settings settings;
+        struct node_settings settings;
     } u;
 };
 

@@ -51,9 +51,9 @@ static void change_ciphers(struct node *node, uint16_t ciphers, uint64_t now_ns)
         handshake_refresh_peer(&node->handshake, now_ns);
 }
 
-static struct path_settings settings_of(const struct node *node, const struct node_config *config)
+static struct node_settings settings_of(const struct node *node, const struct node_config *config)
 {
-    struct path_settings settings = {
+    struct node_settings settings = {
         .has_peer = node->has_peer,
         .is_path_mtu_fixed = config->peer.path_mtu != 0,
         .reassembly_timeout_ns = config->reassembly.timeout_ns,

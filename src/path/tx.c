@@ -106,7 +106,7 @@ static void set_share(struct tx *tx, const struct peer_share *share)
     tx->share_to = share->to;
 }
 
-static void take_settings(struct tx *tx, const struct path_settings *settings, uint64_t now_ns)
+static void take_settings(struct tx *tx, const struct node_settings *settings, uint64_t now_ns)
 {
     tx->has_peer = settings->has_peer;
     tx->is_path_mtu_fixed = settings->is_path_mtu_fixed;

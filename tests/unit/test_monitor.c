@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,8 @@ static void run_monitor(void (*work)(int fd))
     config->peer.is_present = config->peer.has_endpoint = true;
     memcpy(config->peer.endpoint_host, "127.0.0.1", sizeof "127.0.0.1");
     config->peer.endpoint_port = 36160;
+    if (sodium_init() < 0)
+        _exit(99);
     stop_signals(SIG_BLOCK);
     pid_t worker = fork();
     if (worker == 0) {
