@@ -11,6 +11,12 @@ PREFIX = /usr/local
 DESTDIR =
 SBINDIR = $(PREFIX)/sbin
 DOCDIR = $(PREFIX)/share/doc/ethercord
+MANDIR = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -42,8 +48,12 @@ ask_pkg_config = $(shell $(PKG_CONFIG) $(1) $(PACKAGES) || echo PKG_CONFIG_FAILE
 SOURCES := $(sort $(wildcard src/*/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 MAIN_OBJECT := $(BUILD)/obj/cli/main.o
+TABLES_OBJECT := $(BUILD)/obj/cli/tables.o
 LIB := $(BUILD)/libethercord.a
 PROGRAM := $(BUILD)/ethercord
+TABLES := $(BUILD)/tables
+MAN_PAGES := $(BUILD)/man/ethercord.8 $(BUILD)/man/ethercord.conf.5
+COMPLETIONS := $(addprefix $(BUILD)/completion/ethercord.,bash zsh fish)
 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
@@ -72,10 +82,10 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: FORCE all deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
-    fuzz fuzz-cov fuzz-programs fuzz-targets bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind portable cov cov-report format format-check cppcheck tidy analyze hardening install uninstall dist clean help
+.PHONY: FORCE all man completion deps deps-build deps-test deps-bench programs check check-built check-full check-unit check-unit-built lint netns demo \
+    fuzz fuzz-cov fuzz-programs fuzz-targets bench bench-report asan asan-netns tsan tsan-netns ubsan valgrind portable cov cov-report format format-check cppcheck tidy analyze hardening install install-built uninstall dist clean help
 
-all: $(PROGRAM) ## build build/ethercord (the default)
+all: $(PROGRAM) man completion ## build build/ethercord, its manual pages and completions (the default)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -117,7 +127,7 @@ $(BUILD)/obj/sim/%.o: tests/sim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(LIB): $(filter-out $(MAIN_OBJECT),$(OBJECTS)) $(BUILD)/objects
+$(LIB): $(filter-out $(MAIN_OBJECT) $(TABLES_OBJECT),$(OBJECTS)) $(BUILD)/objects
 	$(call say,AR,$@)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(filter %.o,$^)
@@ -125,6 +135,37 @@ $(LIB): $(filter-out $(MAIN_OBJECT),$(OBJECTS)) $(BUILD)/objects
 $(PROGRAM): $(MAIN_OBJECT) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
+
+# Manual pages and completions come from the tables of the program: src/manual. The date in a page is that of the sources.
+$(TABLES): $(TABLES_OBJECT) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/tables.txt: $(TABLES)
+	$(Q)$(if $(SANITIZE),setarch -R) ./$(TABLES) >$@
+
+$(BUILD)/docdir: FORCE
+	$(call write_if_changed,$(DOCDIR))
+
+fill = awk -f src/manual/tables.awk -f src/manual/$(1).awk $(BUILD)/tables.txt docs/configuration.md $(2) $(2)
+source_date = $${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)}
+
+$(BUILD)/man/%: src/manual/%.scd $(BUILD)/tables.txt $(BUILD)/docdir docs/configuration.md $(wildcard src/manual/*.awk)
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call fill,man,$<) >$@.scd
+	$(Q)sed -i 's|DOCDIR|$(DOCDIR)|' $@.scd
+	$(Q)SOURCE_DATE_EPOCH=$(source_date) scdoc <$@.scd >$@.roff
+	$(Q)awk -f src/manual/clean.awk $@.roff >$@
+
+$(BUILD)/completion/ethercord.%: src/manual/completion.% src/manual/%.awk src/manual/tables.awk $(BUILD)/tables.txt
+	$(call say,COMPL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call fill,$*,$<) >$@
+
+man: $(MAN_PAGES) ## only the manual pages, in build/man
+
+completion: $(COMPLETIONS) ## only the completions for bash, zsh and fish, in build/completion
 
 # The path below tests/ stays, so that a program's name tells its source.
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIB) $(BUILD)/flags | deps-test
@@ -164,7 +205,7 @@ programs: $(PROGRAM) $(UNIT_TESTS) $(SIM_TESTS) | deps-test
 check: ## build with warnings as errors and run all tests: unit, sim, lint, netns (these need root)
 	$(again) WERROR=1 check-built
 
-check-built: programs fuzz-programs
+check-built: programs man completion fuzz-programs
 	$(RUN_TESTS) $(UNIT_TESTS) $(SIM_TESTS) $(LINT_TESTS) $(NETNS_TESTS) $(FUZZ_TEST)
 
 check-full: ## the same with whole products of parameters; takes long
@@ -176,10 +217,10 @@ check-unit: ## only the unit tests and the simulations
 check-unit-built: $(UNIT_TESTS) $(SIM_TESTS)
 	$(RUN_TESTS) $(UNIT_TESTS) $(SIM_TESTS)
 
-lint: $(PROGRAM) | deps-test ## only the checks of the source
+lint: $(PROGRAM) man completion | deps-test ## only the checks of the source
 	$(RUN_TESTS) $(LINT_TESTS)
 
-netns: $(PROGRAM) | deps-test ## only the tests in network namespaces (as root)
+netns: $(PROGRAM) completion | deps-test ## only the tests in network namespaces (as root)
 	$(RUN_TESTS) $(NETNS_TESTS)
 
 demo: $(PROGRAM) | deps-test ## join two networks in namespaces and ping through the cord (as root)
@@ -254,13 +295,32 @@ analyze: | deps-test ## only gcc's own analyser
 hardening: $(PROGRAM) | deps-test ## only the look at how the program was hardened
 	$(RUN_TESTS) tests/lint/hardening.test
 
-install: $(PROGRAM) ## install below PREFIX (/usr/local), in DESTDIR if given
+install: $(PROGRAM) $(MAN_PAGES) $(COMPLETIONS) ## install below PREFIX (/usr/local), in DESTDIR if given
+	$(again) install-built
+
+# Puts there what was built, and builds nothing.
+install-built:
 	$(Q)install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/ethercord
 	$(Q)install -d $(DESTDIR)$(DOCDIR)
 	$(Q)install -m 644 $(wildcard LICENSE README.md docs/*.md) $(DESTDIR)$(DOCDIR)
+	$(Q)install -D -m 644 $(BUILD)/man/ethercord.8 $(DESTDIR)$(MANDIR)/man8/ethercord.8
+	$(Q)install -D -m 644 $(BUILD)/man/ethercord.conf.5 $(DESTDIR)$(MANDIR)/man5/ethercord.conf.5
+	$(Q)install -D -m 644 $(BUILD)/completion/ethercord.bash $(DESTDIR)$(BASHDIR)/ethercord
+	$(Q)install -D -m 644 $(BUILD)/completion/ethercord.zsh $(DESTDIR)$(ZSHDIR)/_ethercord
+	$(Q)install -D -m 644 $(BUILD)/completion/ethercord.fish $(DESTDIR)$(FISHDIR)/ethercord.fish
+	$(Q)install -d $(DESTDIR)$(DOCDIR)/examples
+	$(Q)cp -r examples/. $(DESTDIR)$(DOCDIR)/examples
+	$(Q)install -d $(DESTDIR)$(UNITDIR)/ethercord@.service.d
+	$(Q)sed 's|/usr/local/sbin|$(SBINDIR)|g' examples/systemd/ethercord@.service >$(DESTDIR)$(UNITDIR)/ethercord@.service
+	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/ethercord@.service
+	$(Q)install -m 644 examples/systemd/order.conf $(DESTDIR)$(UNITDIR)/ethercord@.service.d
+	$(Q)install -D -m 644 examples/systemd/ethercord.sysusers $(DESTDIR)$(SYSUSERSDIR)/ethercord.conf
 
 uninstall: ## remove what install has put there
-	$(Q)rm -f $(DESTDIR)$(SBINDIR)/ethercord
+	$(Q)rm -f $(DESTDIR)$(SBINDIR)/ethercord $(DESTDIR)$(MANDIR)/man8/ethercord.8 $(DESTDIR)$(MANDIR)/man5/ethercord.conf.5
+	$(Q)rm -f $(DESTDIR)$(BASHDIR)/ethercord $(DESTDIR)$(ZSHDIR)/_ethercord $(DESTDIR)$(FISHDIR)/ethercord.fish
+	$(Q)rm -f $(DESTDIR)$(UNITDIR)/ethercord@.service $(DESTDIR)$(UNITDIR)/ethercord@.service.d/order.conf $(DESTDIR)$(SYSUSERSDIR)/ethercord.conf
+	$(Q)rmdir $(DESTDIR)$(UNITDIR)/ethercord@.service.d 2>/dev/null || true
 	$(Q)rm -rf $(DESTDIR)$(DOCDIR)
 
 dist: ## pack the committed sources as build/ethercord-VERSION.tar.gz

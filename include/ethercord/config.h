@@ -31,6 +31,7 @@ enum {
     USER_NAME_CAP = 33,
     HOST_CAP = 256,
     TAP_ADDRESSES_MAX = 8,
+    CONFIG_FILE_CAP = 1024,
     CONFIG_MESSAGES_MAX = 16,
     CONFIG_MESSAGE_CAP = 512
 };
@@ -63,6 +64,7 @@ struct peer_settings {
 
 struct config {
     char name[INSTANCE_NAME_CAP];
+    char file[CONFIG_FILE_CAP]; // that it was read from, as an absolute path; "" = none, or its path is longer
     uint8_t private_key[KEY_LEN];
     uint8_t public_key[KEY_LEN];
     uint16_t ciphers; // set of data ciphers, as in aead.h
@@ -118,5 +120,15 @@ bool config_make_answer(const struct config_answer *answer, struct config *out, 
 bool config_is_instance_name(const char *name);
 // The table of keys with their forms and defaults, for --help.
 void config_print_keys(FILE *out);
+// The same one by one, for the manual pages.
+struct config_key_text {
+    const char *section;
+    const char *name;
+    const char *form;
+    const char *default_text; // NULL = none
+    const char *help;
+};
+// False behind the last one.
+bool config_key_text(size_t i, struct config_key_text *out);
 
 #endif

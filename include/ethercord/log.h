@@ -2,8 +2,10 @@
 /*
  * log: lines for the operator, and the check for impossible states.
  *
- * One line per event on stderr, with the journal's priority prefix (`<6>`) when stderr is a journal stream. Thread-safe: a line is
- * one write(2). Never per frame or datagram, never a secret. What a peer can cause goes through log_limited().
+ * One line per event: to the journal with fields when stderr is a journal stream, else to stderr. Thread-safe: a line is one write(2).
+ * Never per frame or datagram, never a secret. What a stranger, a peer or a device can cause again and again has a limit: one line per
+ * cause in 10 s (struct log_limit), or a budget where each line says what holds from now on (struct log_budget). docs/service.md tells
+ * the operator about all of it.
  */
 #ifndef ETHERCORD_LOG_H
 #define ETHERCORD_LOG_H
@@ -11,7 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_COUNT };
+#include "ethercord/log_events.h"
+
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket" // systemd-journald.service(8)
 
 // One rate limit per cause, owned by the caller and by one thread; starts out zeroed.
 struct log_limit {
@@ -25,11 +29,33 @@ bool log_level_parse(const char *text, enum log_level *level);
 const char *log_level_name(enum log_level level);
 // Written before each message, e.g. the instance's name; at most 63 bytes are kept. Call before the first thread.
 void log_set_name(const char *name);
+// From now on lines go to the journal as entries with fields, if stderr is a journal stream and the socket at `path` can be had; else all
+// stays as it is. Call before the first thread, and while there still are files; the descriptor stays open.
+void log_open_journal(const char *path);
+// Whether stderr is a journal stream.
+bool log_is_journal(void);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // At most one line per 10 s for this cause; says how many were swallowed before it.
 void log_limited(struct log_limit *limit, uint64_t now_ns, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+// What a line is about, for who looks for it by field: journalctl ETHERCORD_EVENT=peer-down ETHERCORD_PEER=site-b.
+struct log_about {
+    enum log_event event;    // its level is in the table
+    const char *peer;        // NULL = none
+    struct log_limit *limit; // NULL = none
+    uint64_t now_ns;         // with a limit
+};
+void log_tell(const struct log_about *about, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// For what changes to and fro: each line is needed to know what holds, so a number of them is written at once, and then one per 10 s.
+struct log_budget {
+    uint64_t full_ns; // bucket
+    struct log_limit limit;
+};
+// Returns whether the line may be written. Where not, one line in 10 s says that `what` changes more often than is told.
+bool log_may_tell(struct log_budget *budget, uint64_t now_ns, const char *what);
 
 // The date of the day `days` after 1970-01-01; month and day count from 1.
 struct log_date {

@@ -37,6 +37,7 @@ struct lookup {
     uint64_t asked_ns;
     struct lookup_answer last;    // with an address in it
     struct log_limit found_limit; // a resolver may say something else each time
+    struct log_budget lines;      // and may have an answer each second time
     unsigned n_failed;            // since it last had an address
     uint64_t failed_ns;           // the first of these
     uint64_t said_ns;             // the last of these that is in the log

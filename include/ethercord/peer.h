@@ -137,6 +137,7 @@ struct keypair {
     uint64_t born_ns;
     uint64_t heard_ns;   // first data message under it, 0 = none yet
     uint64_t crossed_ns; // when one of the peer's was put behind it, 0 = never
+    bool is_rival;       // responder: begun from elsewhere while the peer was heard under a young keypair
     bool is_answered;    // an echo sent under it: the peer has heard us under it, too
     enum cipher cipher;
     uint16_t far_tap_mtu;
@@ -163,6 +164,13 @@ struct peer_candidate { // an endpoint that has not answered a probe yet
     uint64_t bytes_sent;     // and what tx was allowed to
 };
 
+struct peer_rival {     // the peer's key at two places at once: each takes the session from the other, by a handshake
+    struct addr at;     // whom it was taken from last
+    uint64_t taken_ns;  // when; 0 = never
+    uint64_t n_returns; // how often it was taken back soon after
+    uint64_t returned_ns;
+};
+
 struct peer {
     struct peer_config config;
     const struct peer_self *self;
@@ -185,6 +193,10 @@ struct peer {
     uint8_t sent_timestamp[WIRE_TIMESTAMP_LEN];
     uint8_t received_timestamp[WIRE_TIMESTAMP_LEN];
     uint64_t clock_behind_ns; // the peer's, when it was last refused for it
+    bool has_clock_skew;
+    int64_t
+        clock_skew_ns; // how far the peer's clock was ahead of ours when its last initiation came; the time on the way counts against it
+    struct peer_rival rival;
 
     struct addr addresses[PEER_ADDRESSES_MAX];
     size_t n_addresses;

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "ethercord/log.h"
 #include "ethercord/rtnl.h"
 
 enum {
@@ -51,6 +52,7 @@ struct ports {
     size_t n_narrow; // may be more than there is room for above
     bool is_gone;    // said once
     bool has_missed; // the last look failed: another one is due
+    struct log_budget lines;
     uint64_t looked_ms;
     uv_poll_t changed;
     uv_timer_t timer;

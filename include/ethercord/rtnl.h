@@ -30,7 +30,9 @@ struct rtnl_link {
     int index;
     char name[IFNAMSIZ];
     int master;     // index of the bridge (or bond, …) that it belongs to; 0 = none
+    int lower;      // index of what it lies on (a VLAN on its interface); of a veth, its other end, perhaps elsewhere; 0 = none
     uint32_t flags; // IFF_UP, IFF_LOWER_UP, …
+    bool has_carrier;
     uint32_t mtu;
     uint32_t txqueuelen;
     struct mac_address mac_address; // zero where the interface has none of six bytes
@@ -38,6 +40,32 @@ struct rtnl_link {
     uint8_t operstate;              // IF_OPER_UP, …
     bool has_addrgenmode;           // false where IPv6 does not exist on the interface
     uint8_t addrgenmode;            // IN6_ADDR_GEN_MODE_…
+    bool has_stp;                   // a bridge with spanning tree
+    bool is_bridge_port;
+    uint8_t port_state; // of a bridge's port: BR_STATE_…
+};
+
+// How a datagram would leave: as a socket would send it that is bound to an interface or an address, or marked.
+struct rtnl_route_query {
+    struct addr to;
+    struct addr from; // AF_UNSPEC = not bound
+    int index;        // of the interface, 0 = not bound
+    uint32_t mark;
+};
+
+struct rtnl_route {
+    int index;           // of the interface that it leaves by
+    bool is_local;       // `to` is this machine's own
+    struct addr gateway; // AF_UNSPEC = `to` is on that link
+    struct addr source;  // the kernel's choice
+};
+
+// Of the neighbour tables (who has an IP address), or of a bridge's forwarding database (behind which port a MAC address is).
+struct rtnl_neighbour {
+    int index;  // of the interface, or the port
+    int master; // of the forwarding database: the bridge
+    struct addr address;
+    struct mac_address mac_address;
 };
 
 struct rtnl_stats {
@@ -77,5 +105,11 @@ int rtnl_add_address(struct rtnl *rtnl, int index, const struct cidr *address) _
 int rtnl_del_address(struct rtnl *rtnl, int index, const struct cidr *address) __attribute__((warn_unused_result));
 // Finds one IPv6 link-local address of the interface. -EADDRNOTAVAIL when there is none.
 int rtnl_get_link_local(struct rtnl *rtnl, int index, struct cidr *address) __attribute__((warn_unused_result));
+
+// -ENETUNREACH and its like where no route leads there.
+int rtnl_get_route(struct rtnl *rtnl, const struct rtnl_route_query *query, struct rtnl_route *route) __attribute__((warn_unused_result));
+// AF_INET, AF_INET6; AF_BRIDGE: forwarding databases. Only entries with a MAC address.
+int rtnl_visit_neighbours(struct rtnl *rtnl, uint8_t family, void (*visit)(void *ctx, const struct rtnl_neighbour *neighbour), void *ctx)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -74,6 +74,7 @@ struct rx {
     size_t largest;       // data message accepted since the last report to the peer, bytes
     uint64_t reported_ns; // when that was
     uint64_t too_big_ns;  // of the last hint to main
+    struct log_limit underlay_limit;
 
     struct reassembly reassembly;
     struct pool pool;

@@ -17,8 +17,15 @@
 #include <stdint.h>
 
 #include "ethercord/addr.h"
+#include "ethercord/log.h"
 
 enum {
+    // Tuning constants: the buffers that a socket asks for.
+    UDP_RECV_BUFFER_BYTES = 7 << 20, // a burst of 40 ms at 1.4 Gb/s, while the receiving thread is busy or not scheduled
+    // The kernel takes it twice, for its own overhead: some seven trains of 64 KiB. More would only let a queue build up here, behind which
+    // every later datagram waits (4 ms at 1 Gb/s).
+    UDP_SEND_BUFFER_BYTES = 256 << 10,
+
     UDP_BATCH_MAX = 64,
     // Specification of the kernel (UDP_MAX_SEGMENTS is 64 where it is least): older ones count headers against the last one.
     UDP_TRAIN_DATAGRAMS_MAX = 63,
@@ -71,7 +78,8 @@ struct udp_segmentation {
     bool is_wanted;             // by the options
     unsigned strikes;           // refusals without a train of comparable length accepted in between
     struct addr refused_to;
-    size_t refused_len; // bytes, of the last one
+    size_t refused_len;         // bytes, of the last one
+    struct log_limit off_limit; // each path may be another matter, and a peer may change it often
 };
 
 struct udp {
@@ -80,7 +88,9 @@ struct udp {
     int fd;          // for polling; -1 in the simulator
     void *impl;
     struct udp_segmentation segmentation;
-    bool has_gro; // trains are received as such
+    bool has_gro;               // trains are received as such
+    uint32_t recv_buffer_bytes; // that the kernel has granted, without what it adds for its own overhead
+    uint32_t send_buffer_bytes;
 };
 
 enum udp_offload { UDP_OFFLOAD_ON, UDP_OFFLOAD_OFF }; // off: each datagram goes and comes alone

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "doctor.h"
 #include "ethercord/config.h"
 #include "ethercord/program.h"
 #include "ethercord/suggest.h"
@@ -16,6 +17,14 @@ static void print_keys_help(FILE *out)
 {
     fprintf(out, "\nKeys of the file:\n\n");
     config_print_keys(out);
+}
+
+static void print_checks_help(FILE *out)
+{
+    fprintf(out, "\nFILE has a slash in it, or ends in .conf. Exit code: 0 nothing wrong, or hints only; 1 faults; 2 bad usage or\n"
+                 "configuration. Checks:\n\n");
+    for (size_t i = 0; doctor_check_at(i); i++)
+        fprintf(out, "  %-14s %s\n", doctor_check_at(i)->name, doctor_check_at(i)->looks_at);
 }
 
 #define FIELD(name) offsetof(struct command_line, name)
@@ -53,6 +62,12 @@ static const struct option_row status_options[] = {
     {.name = NULL},
 };
 
+static const struct option_row doctor_options[] = {
+    {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the findings as JSON"},
+    RUN_DIR_ROW,
+    {.name = NULL},
+};
+
 static const struct option_row answer_options[] = {
     {"tap", 't', "NAME", OPTION_TEXT, FIELD(tap), true, "name of the TAP; also names the instance"},
     {"address", 'a', "ADDRESS[,...]", OPTION_TEXT, FIELD(address), true, "addresses to answer for, as 10.9.0.1/24,fd00:9::1/64"},
@@ -82,6 +97,9 @@ static const struct command commands[] = {
     {"reload", "[NAME]", 0, 1, reload_options, "Has a running instance read its file again, without dropping what did not change", NULL,
      command_reload},
     {"stop", "[NAME]", 0, 1, stop_options, "Stops a running instance, and returns when it has ended", NULL, command_stop},
+    {"doctor", "[NAME|FILE]", 0, 1, doctor_options,
+     "Looks for what is wrong, around a running instance or before a start on FILE, and says what to do", print_checks_help,
+     command_doctor},
     {"answer", "", 0, 0, answer_options, "Answers pings at a TAP, without a file and without a peer", NULL, command_answer},
     {"speed", "", 0, 0, speed_options, "Measures what this CPU does per cipher and frame size, and says which cipher 'auto' takes", NULL,
      command_speed},
@@ -155,11 +173,27 @@ const struct command *commands_find(const char *name)
     return NULL;
 }
 
+const struct command *commands_at(size_t i)
+{
+    return i < N_COMMANDS ? &commands[i] : NULL;
+}
+
+static int wider(int width, const char *text)
+{
+    return (int)strlen(text) > width ? (int)strlen(text) : width;
+}
+
 void commands_print_help(FILE *out)
 {
+    int name_width = 0;
+    int arguments_width = 0;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        name_width = wider(name_width, commands[i].name);
+        arguments_width = wider(arguments_width, commands[i].arguments);
+    }
     fprintf(out, "Usage: ethercord COMMAND [OPTION...] [ARGUMENT]\n\nAn encrypted Ethernet cord between places.\n\nCommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-7s %-7s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(out, "  %-*s %-*s %s\n", name_width, commands[i].name, arguments_width, commands[i].arguments, commands[i].help);
     fprintf(out, "\n  --help          this text; 'ethercord COMMAND --help' says more\n  --version       the version\n\n"
                  "Exit codes: 0 done, 1 failed, 2 bad usage or configuration.\n");
 }

@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "ethercord/config.h"
+#include "ethercord/log.h"
 #include "ethercord/program.h"
 #include "ethercord/run.h"
 #include "plan.h"
@@ -17,15 +18,19 @@
 
 static void print_messages(const struct config_errors *errors)
 {
-    for (size_t i = 0; i < errors->n_messages; i++)
-        fprintf(stderr, "%s%s\n", errors->messages[i].text, errors->messages[i].is_warning ? " (warning)" : "");
+    for (size_t i = 0; i < errors->n_messages; i++) {
+        const struct config_message *message = &errors->messages[i];
+        if (log_is_journal())
+            log_write(message->is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", message->text);
+        else
+            fprintf(stderr, "%s%s\n", message->text, message->is_warning ? " (warning)" : "");
+    }
     size_t n_more = errors->n_errors + errors->n_warnings - errors->n_messages;
     if (n_more > 0)
         fprintf(stderr, "... and %zu more\n", n_more);
 }
 
-// A configuration from a file, or from the options of `answer` if there is no file; NULL with everything said. Free with config_free().
-static struct config *load_config(const char *path, const struct config_answer *answer, int *exit_code)
+struct config *command_load_config(const char *path, const struct config_answer *answer, int *exit_code)
 {
     struct config *config = config_new();
     struct config_errors *errors = malloc(sizeof(*errors));
@@ -65,7 +70,7 @@ static char *absolute_path(const char *path)
 int command_check(const struct command_line *line)
 {
     int exit_code;
-    struct config *config = load_config(line->arguments[0], NULL, &exit_code);
+    struct config *config = command_load_config(line->arguments[0], NULL, &exit_code);
     if (!config)
         return exit_code;
     printf("%s: OK\n", line->arguments[0]);
@@ -86,7 +91,7 @@ static void dry_run(const struct command_line *line, const struct config *config
 int command_run(const struct command_line *line)
 {
     int exit_code;
-    struct config *config = load_config(line->arguments[0], NULL, &exit_code);
+    struct config *config = command_load_config(line->arguments[0], NULL, &exit_code);
     if (!config)
         return exit_code;
     if (line->is_dry_run) {
@@ -105,7 +110,7 @@ int command_answer(const struct command_line *line)
 {
     const struct config_answer answer = {.tap = line->tap, .addresses = line->address, .mtu = line->mtu};
     int exit_code;
-    struct config *config = load_config(NULL, &answer, &exit_code);
+    struct config *config = command_load_config(NULL, &answer, &exit_code);
     if (!config)
         return exit_code;
     exit_code = run_node(config, NULL, command_run_dir(line), !line->has_no_sandbox);

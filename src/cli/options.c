@@ -13,7 +13,9 @@
 enum {
     OPTIONS_ROWS_MAX = 8,
     FIRST_LONG = 0x100, // value of the first row; --help comes with the value 'h', as -h does
-    WORD_SHOWN_MAX = 40
+    WORD_SHOWN_MAX = 40,
+    LEFT_CAP = 64,  // of an option with its letter and argument
+    LEFT_WIDTH = 25 // of the column with them, at the least
 };
 
 struct getopt_tables {
@@ -158,10 +160,23 @@ enum options_result options_parse(const struct command *command, int argc, char 
     return result == OPTIONS_RUN ? check_needed(command, line, problem) : result;
 }
 
+// "-j, --json" or "    --run-dir DIR". Returns its length.
+static int describe_option(const struct option_row *row, char out[static LEFT_CAP])
+{
+    char letter[5] = {'-', row->letter, ',', ' ', '\0'};
+    const char *argument = row->argument ? row->argument : "";
+    return snprintf(out, LEFT_CAP, "%s--%s%s%s", row->letter ? letter : "    ", row->name, *argument ? " " : "", argument);
+}
+
 void options_print_help(const struct command *command, FILE *out)
 {
     size_t n = count_rows(command);
-    char left[64];
+    char left[LEFT_CAP];
+    int width = LEFT_WIDTH;
+    for (size_t i = 0; i < n; i++) {
+        int len = describe_option(&command->options[i], left);
+        width = len > width ? len : width;
+    }
     fprintf(out, "Usage: ethercord %s", command->name);
     for (size_t i = 0; i < n; i++) {
         const struct option_row *row = &command->options[i];
@@ -169,13 +184,10 @@ void options_print_help(const struct command *command, FILE *out)
     }
     fprintf(out, "%s%s\n\n%s.\n\nOptions:\n", *command->arguments ? " " : "", command->arguments, command->help);
     for (size_t i = 0; i < n; i++) {
-        const struct option_row *row = &command->options[i];
-        char letter[5] = {'-', row->letter, ',', ' ', '\0'};
-        snprintf(left, sizeof(left), "%s--%s%s%s", row->letter ? letter : "    ", row->name, row->argument ? " " : "",
-                 row->argument ? row->argument : "");
-        fprintf(out, "  %-26s %s\n", left, row->help);
+        (void)describe_option(&command->options[i], left);
+        fprintf(out, "  %-*s  %s\n", width, left, command->options[i].help);
     }
-    fprintf(out, "  %-26s %s\n", "-h, --help", "this text");
+    fprintf(out, "  %-*s  %s\n", width, "-h, --help", "this text");
     if (command->print_more_help)
         command->print_more_help(out);
 }

@@ -420,6 +420,16 @@ bool config_parse_text(const char *text, size_t len, const char *name, struct co
     return parse_all(&parse, text, len, 0);
 }
 
+// For those who ask the running node where its settings come from. Of a pipe there is no path.
+static void set_file(struct config *config, const char *path)
+{
+    char *absolute = realpath(path, NULL);
+    size_t len = absolute ? strlen(absolute) : 0;
+    if (len > 0 && len < sizeof(config->file))
+        memcpy(config->file, absolute, len + 1);
+    free(absolute);
+}
+
 bool config_parse_file(const char *path, struct config *out, struct config_errors *errors)
 {
     const size_t cap = INI_TEXT_MAX + 1;
@@ -431,6 +441,8 @@ bool config_parse_file(const char *path, struct config *out, struct config_error
     ssize_t len = text ? read_text(path, text, cap, &mode) : -ENOMEM;
     if (len >= 0) {
         is_good = parse_all(&parse, text, (size_t)len, mode);
+        if (is_good)
+            set_file(out, path);
     } else {
         config_report(&parse, "can't be read: %s", strerror((int)-len));
         config_deinit(out);
@@ -475,4 +487,17 @@ void config_print_keys(FILE *out)
                 key->default_text ? key->default_text : "", key->default_text ? ")" : "");
         fprintf(out, "  %-20s   %s\n", "", key->expected);
     }
+}
+
+bool config_key_text(size_t i, struct config_key_text *out)
+{
+    if (i >= KEY_COUNT)
+        return false;
+    const struct config_key *key = &config_keys[i];
+    *out = (struct config_key_text){.section = config_section_names[key->section],
+                                    .name = key->name,
+                                    .form = key->expected,
+                                    .default_text = key->default_text,
+                                    .help = key->help};
+    return true;
 }

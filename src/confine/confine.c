@@ -98,12 +98,15 @@ static int deny_core(void)
     return setrlimit(RLIMIT_CORE, &none) < 0 ? -errno : 0;
 }
 
-// Without CAP_SETPCAP this does nothing. That is tolerable: the bounding set only limits what an exec could gain, and no_new_privs lets
-// it gain nothing.
+// Without CAP_SETPCAP it can't be done, and libcap-ng would complain into the log. That is tolerable: the bounding set only limits what an
+// exec could gain, and no_new_privs lets it gain nothing.
 static void drop_bounding_set(void)
 {
+    bool may_drop = capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+
     capng_clear(CAPNG_SELECT_ALL);
-    (void)capng_apply(CAPNG_SELECT_BOUNDS);
+    if (may_drop)
+        (void)capng_apply(CAPNG_SELECT_BOUNDS);
 }
 
 // True in a user namespace that an unprivileged user made: its groups are that user's own and can't be dropped there.

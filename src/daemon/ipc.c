@@ -31,14 +31,15 @@ static bool is_address_valid(const struct addr *addr)
     return (addr->family == AF_INET || addr->family == AF_INET6) && addr->port != 0;
 }
 
-static bool is_line_valid(uint32_t what, const char text[static IPC_LINE_CAP])
+// What others get to see: nothing that could begin another line or field there.
+static bool is_line(const char *text, size_t cap)
 {
-    size_t len = strnlen(text, IPC_LINE_CAP);
+    size_t len = strnlen(text, cap);
 
     for (size_t i = 0; i < len; i++)
         if (text[i] < ' ' || text[i] > '~')
             return false;
-    return what < IPC_LINE_COUNT && len > 0 && len < IPC_LINE_CAP;
+    return len > 0 && len < cap;
 }
 
 // A bool of somebody else's may hold any byte.
@@ -55,7 +56,7 @@ static bool is_payload_valid(const struct ipc_message *message)
     case IPC_SETTINGS:
         return is_bool(&message->u.settings.is_elsewhere) && config_live_is_valid(&message->u.settings.live);
     case IPC_LINE:
-        return is_line_valid(message->u.line.what, message->u.line.text);
+        return message->u.line.what < IPC_LINE_COUNT && is_line(message->u.line.text, sizeof message->u.line.text);
     case IPC_RELOADED:
         return message->u.result < IPC_RESULT_COUNT;
     default:
@@ -68,6 +69,8 @@ static bool is_valid(const struct ipc_message *message)
     if (message->kind == 0 || message->kind >= IPC_KIND_COUNT || message->n_addresses > PEER_ADDRESSES_MAX)
         return false;
     if (message->kind != IPC_ADDRESSES && message->n_addresses != 0)
+        return false;
+    if (message->kind == IPC_STATE ? !is_line(message->text, sizeof message->text) : message->text[0] != '\0')
         return false;
     for (uint32_t i = 0; i < message->n_addresses; i++)
         if (!is_address_valid(&message->addresses[i]))
@@ -86,6 +89,8 @@ enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *me
         return bucket_take(&guard->reloads_full_ns, IPC_RELOAD_EVERY_MS * NS_PER_MS, IPC_RELOADS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
     case IPC_QUIT: // it could end by itself as well
         return IPC_TAKE;
+    case IPC_STATE:
+        return bucket_take(&guard->states_full_ns, IPC_STATE_EVERY_MS * NS_PER_MS, IPC_STATES_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
     case IPC_READY:
         guard->is_ready = true;
         return was_ready ? IPC_HOSTILE : IPC_TAKE;

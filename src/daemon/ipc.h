@@ -21,6 +21,7 @@ enum ipc_kind {
     IPC_RESOLVE,   // worker: look the peer's endpoint up
     IPC_ADDRESSES, // monitor: the answer, perhaps with none
     IPC_STOP,      // monitor: say goodbye and end
+    IPC_STATE,     // worker: how it is, in a line for the service manager
     IPC_QUIT,      // worker: somebody who may wants the instance to stop
     IPC_RELOAD,    // worker: read the configuration again, and tell; reload.is_trial: change nothing
     IPC_SETTINGS,  // monitor: what is in force from now on. Secret
@@ -37,13 +38,15 @@ enum ipc_result {
     IPC_RESULT_FAILED,  // it could not be read, or not be put into force: nothing has changed
     IPC_RESULT_COUNT
 };
+enum { IPC_TEXT_CAP = 256 };
 
 struct ipc_message {
     uint32_t kind;
     uint32_t id; // IPC_RELOAD, and the answer to it
     uint32_t n_addresses;
     struct addr addresses[PEER_ADDRESSES_MAX];
-    union { // by kind; zeros for all that is not named here
+    char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
+    union {                  // by kind; zeros for all that is not named here
         struct {
             bool is_trial;
         } reload; // IPC_RELOAD
@@ -63,6 +66,7 @@ struct ipc_message {
 struct ipc_guard {
     bool is_ready;
     uint64_t lookups_full_ns; // buckets
+    uint64_t states_full_ns;
     uint64_t reloads_full_ns;
 };
 enum ipc_verdict {
@@ -71,6 +75,7 @@ enum ipc_verdict {
     IPC_HOSTILE    // no worker of ours says that
 };
 enum { IPC_LOOKUPS_MAX = 8, IPC_LOOKUP_EVERY_MS = 1000 }; // a worker asks each 15 s
+enum { IPC_STATES_MAX = 4, IPC_STATE_EVERY_MS = 500 };    // a worker tells one a second
 enum { IPC_RELOADS_MAX = 32, IPC_RELOAD_EVERY_MS = 5 };   // a worker asks one after the other, and half as often (reload_requests.c)
 enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns);
 

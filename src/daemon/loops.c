@@ -47,7 +47,10 @@ static void tx_turn(struct loop *loop, bool is_readable);
 
 static void on_tx_wake(uv_async_t *wake)
 {
-    tx_turn(wake->data, false);
+    struct loop *loop = wake->data;
+
+    watchdog_note(loop->watchdog);
+    tx_turn(loop, false);
 }
 
 static void on_tx_timer(uv_timer_t *timer)
@@ -166,6 +169,7 @@ static void on_rx_wake(uv_async_t *wake)
 {
     struct loop *loop = wake->data;
 
+    watchdog_note(loop->watchdog);
     rx_turn(loop, loop->unfinished_udp);
 }
 
@@ -263,20 +267,22 @@ static void rx_thread(void *arg)
     finish(loop);
 }
 
-int tx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox)
+int tx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox, struct watchdog_count *watchdog)
 {
     int error = loop_init(loop, node, sandbox, on_tx_wake);
 
+    loop->watchdog = watchdog;
     if (error || (error = uv_poll_init(&loop->uv, &loop->tap, node->tap->fd)))
         return error;
     loop->tap.data = loop;
     return uv_thread_create(&loop->thread, tx_thread, loop);
 }
 
-int rx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox)
+int rx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox, struct watchdog_count *watchdog)
 {
     int error = loop_init(loop, node, sandbox, on_rx_wake);
 
+    loop->watchdog = watchdog;
     for (int i = 0; i < 2 && !error; i++)
         if (loop->has_udp[i])
             error = uv_poll_start(&loop->udp[i], UV_READABLE, on_udp_readable);

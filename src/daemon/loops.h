@@ -12,6 +12,7 @@
 
 #include "ethercord/node.h"
 #include "ethercord/sandbox.h"
+#include "watchdog.h"
 
 struct loop {
     struct node *node;
@@ -26,13 +27,15 @@ struct loop {
     bool is_polling_tap; // starting a handle again costs a system call
     int polling_udp;     // tx: which one, -1 = none
     int unfinished_udp;  // rx: which one may have more of what is in hand when a turn ended, -1 = none; it is looked at before time is up
+    struct watchdog_count *watchdog; // NULL = none
     atomic_bool is_stopping;
     atomic_bool is_tap_gone; // tx; main looks at it when woken
 };
 
 // Prepare on the main thread, then run, confined by `sandbox`; 0 or negative errno. tx_loop_…: TAP to UDP, rx_loop_…: UDP to TAP.
-int tx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox);
-int rx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox);
+// `watchdog`: NULL, or where each wake-up is counted.
+int tx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox, struct watchdog_count *watchdog);
+int rx_loop_start(struct loop *loop, struct node *node, struct sandbox *sandbox, struct watchdog_count *watchdog);
 // What the three loops have in common: a timer's wait in ms (never too short), and the end of all handles.
 uint64_t loop_ms_until(uint64_t deadline_ns, uint64_t now_ns);
 void loop_close_handles(uv_loop_t *uv);

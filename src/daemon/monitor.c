@@ -42,10 +42,12 @@ struct monitor {
     pid_t worker;
     int ipc_fd;
     const struct sandbox_page *page;
+    struct notify *notify;
+    struct watchdog *watchdog;
     uv_loop_t uv;
     uv_poll_t ipc;
     uv_signal_t signals[4];
-    uv_timer_t timer, turn;
+    uv_timer_t timer, turn, look;
     struct lookup lookup;
     struct reload *reload;
     struct ipc_guard guard;
@@ -81,7 +83,7 @@ static void on_stop_timeout(uv_timer_t *timer)
 {
     struct monitor *monitor = timer->data;
 
-    log_error("the worker does not end: killing it");
+    log_tell(&(struct log_about){.event = LOG_EVENT_WORKER_ENDED}, "the worker does not end: killing it");
     end_worker(monitor);
 }
 
@@ -90,6 +92,7 @@ static void stop(struct monitor *monitor)
     if (monitor->is_stopping || monitor->has_ended)
         return;
     monitor->is_stopping = true;
+    notify_stopping(monitor->notify);
     if (ipc_send(monitor->ipc_fd, &(struct ipc_message){.kind = IPC_STOP}))
         kill(monitor->worker, SIGTERM);
     uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
@@ -97,13 +100,14 @@ static void stop(struct monitor *monitor)
 
 static void log_end(const struct monitor *monitor, int signal)
 {
+    const struct log_about about = {.event = LOG_EVENT_WORKER_ENDED};
     char text[300];
 
     if (signal == SIGSYS) {
         sandbox_explain(monitor->page, text, sizeof text);
-        log_error("the worker was ended (SIGSYS) %s", text);
+        log_tell(&about, "the worker was ended (SIGSYS) %s", text);
     } else {
-        log_error("the worker was ended by signal %d (%s)", signal, strsignal(signal));
+        log_tell(&about, "the worker was ended by signal %d (%s)", signal, strsignal(signal));
     }
 }
 
@@ -128,6 +132,35 @@ static void reap(struct monitor *monitor)
         worker_ended(monitor, status);
 }
 
+static void reload(struct monitor *monitor)
+{
+    notify_reloading(monitor->notify);
+    reload_run(monitor->reload);
+    notify_ready_again(monitor->notify);
+}
+
+static void on_look(uv_timer_t *look)
+{
+    struct monitor *monitor = look->data;
+
+    if (watchdog_look(monitor->watchdog))
+        notify_alive(monitor->notify);
+}
+
+// The first look lies half an interval behind the worker's own: where both came at the same moment it would miss now and then.
+static void begin(struct monitor *monitor)
+{
+    const struct config *config = monitor->config;
+    uint64_t every_ms = monitor->watchdog->every_ms;
+    char state[IPC_TEXT_CAP];
+
+    log_tell(&(struct log_about){.event = LOG_EVENT_RUNNING}, "running as instance '%s' on %s", config->name, config->tap.name);
+    snprintf(state, sizeof state, "running on %s", config->tap.name);
+    notify_ready(monitor->notify, state);
+    if (every_ms > 0)
+        uv_timer_start(&monitor->look, on_look, every_ms + every_ms / 2, every_ms);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct monitor *monitor = signal->data;
@@ -135,7 +168,7 @@ static void on_signal(uv_signal_t *signal, int number)
     if (number == SIGCHLD)
         reap(monitor);
     else if (number == SIGHUP)
-        reload_run(monitor->reload);
+        reload(monitor);
     else
         stop(monitor);
 }
@@ -156,7 +189,9 @@ static int take_message(struct monitor *monitor, const struct ipc_message *messa
     else if (message->kind == IPC_QUIT)
         stop(monitor);
     else if (message->kind == IPC_READY)
-        log_info("running as instance '%s' on %s", monitor->config->name, monitor->config->tap.name);
+        begin(monitor);
+    else if (message->kind == IPC_STATE && !monitor->is_stopping)
+        notify_state(monitor->notify, message->text);
     return 1;
 }
 
@@ -177,7 +212,8 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
         if (!monitor->is_stopping)
             uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
     } else if (got < 0) {
-        log_error("the worker said what no worker of ours says: it is in somebody else's hands; ending it");
+        log_tell(&(struct log_about){.event = LOG_EVENT_WORKER_ENDED},
+                 "the worker said what no worker of ours says: it is in somebody else's hands; ending it");
         uv_poll_stop(poll);
         end_worker(monitor);
     } else if (got > 0) { // there is more, and nobody has to be that quick
@@ -199,9 +235,10 @@ static int start(struct monitor *monitor)
     int error;
 
     if ((error = uv_loop_init(&monitor->uv)) || (error = uv_timer_init(&monitor->uv, &monitor->timer)) ||
-        (error = uv_timer_init(&monitor->uv, &monitor->turn)) || (error = uv_poll_init(&monitor->uv, &monitor->ipc, monitor->ipc_fd)))
+        (error = uv_timer_init(&monitor->uv, &monitor->turn)) || (error = uv_timer_init(&monitor->uv, &monitor->look)) ||
+        (error = uv_poll_init(&monitor->uv, &monitor->ipc, monitor->ipc_fd)))
         return error;
-    monitor->timer.data = monitor->turn.data = monitor->ipc.data = monitor;
+    monitor->timer.data = monitor->turn.data = monitor->look.data = monitor->ipc.data = monitor;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if ((error = uv_signal_init(&monitor->uv, &monitor->signals[i])))
             return error;
@@ -227,7 +264,7 @@ static int watch(struct monitor *monitor)
     int error = start(monitor);
 
     if (error) {
-        log_error("can't start the monitor: %s", uv_strerror(error));
+        log_tell(&(struct log_about){.event = LOG_EVENT_START_FAILED}, "can't start the monitor: %s", uv_strerror(error));
         abandon(monitor->worker, monitor->ipc_fd);
         return CODE_FAILED;
     }
@@ -242,12 +279,12 @@ static int watch(struct monitor *monitor)
     return monitor->exit_code;
 }
 
-int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page, struct reload *reload)
+int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page, struct monitor_tools *tools)
 {
     struct monitor *monitor = calloc(1, sizeof *monitor);
 
     if (!monitor) {
-        log_error("can't start the monitor: out of memory");
+        log_tell(&(struct log_about){.event = LOG_EVENT_START_FAILED}, "can't start the monitor: out of memory");
         abandon(worker, ipc_fd);
         return CODE_FAILED;
     }
@@ -255,7 +292,9 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
                                 .worker = worker,
                                 .ipc_fd = ipc_fd,
                                 .page = page,
-                                .reload = reload,
+                                .notify = &tools->notify,
+                                .watchdog = &tools->watchdog,
+                                .reload = tools->reload,
                                 .lookup = {.config = config, .answered = on_addresses, .ctx = monitor},
                                 .exit_code = CODE_FAILED};
     int exit_code = watch(monitor);

@@ -17,13 +17,14 @@ static void note_move(struct places *places, const struct peer *peer, uint64_t n
     if (!peer->is_up || !peer->has_endpoint || addr_equal(&places->at, &peer->endpoint.remote))
         return;
     if (places->was_up && places->at.family != AF_UNSPEC) // else its coming up says where it is
-        log_limited(&places->moved_limit, now_ns, LOG_LEVEL_INFO, "peer %s has moved from %s to %s", peer->config.name,
-                    addr_format(&places->at, from), addr_format(&peer->endpoint.remote, to));
+        log_tell(&(struct log_about){LOG_EVENT_PEER_MOVED, peer->config.name, &places->moved_limit, now_ns},
+                 "peer %s has moved from %s to %s", peer->config.name, addr_format(&places->at, from),
+                 addr_format(&peer->endpoint.remote, to));
     places->at = peer->endpoint.remote;
 }
 
 // Once per outage, when each place has been tried.
-static void note_silence(struct places *places, const struct peer *peer, const struct peer_settings *settings)
+static void note_silence(struct places *places, const struct peer *peer, const struct peer_settings *settings, uint64_t now_ns)
 {
     char list[TARGETS_MAX * ADDR_TEXT_CAP], again[HOST_CAP + 40] = "";
     struct addr targets[TARGETS_MAX], literal;
@@ -41,14 +42,15 @@ static void note_silence(struct places *places, const struct peer *peer, const s
     places->is_silence_said = true;
     if (settings->has_endpoint && !addr_parse_ip(settings->endpoint_host, &literal))
         snprintf(again, sizeof again, ", and looking '%s' up again each 15 s", settings->endpoint_host);
-    log_warning("no answer from peer %s at %s%s; trying on%s; is it running, and is UDP let through to it and back?", peer->config.name,
-                n > 1 ? "any of " : "", addr_format_list(targets, n, list), again);
+    log_tell(&(struct log_about){LOG_EVENT_PEER_SILENT, peer->config.name, &places->silence_limit, now_ns},
+             "no answer from peer %s at %s%s; trying on%s; is it running, and is UDP let through to it and back?", peer->config.name,
+             n > 1 ? "any of " : "", addr_format_list(targets, n, list), again);
 }
 
 void places_note(struct places *places, const struct peer *peer, const struct peer_settings *settings, uint64_t now_ns)
 {
     note_move(places, peer, now_ns);
-    note_silence(places, peer, settings);
+    note_silence(places, peer, settings, now_ns);
     places->was_up = peer->is_up;
 }
 

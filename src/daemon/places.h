@@ -17,7 +17,7 @@
 struct places {
     bool was_up;
     struct addr at; // as was said last
-    struct log_limit moved_limit;
+    struct log_limit moved_limit, silence_limit;
     bool is_silence_said; // of this outage
 };
 

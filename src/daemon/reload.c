@@ -187,13 +187,13 @@ static void log_line(const struct line *line)
 {
     switch (line->what) {
     case IPC_LINE_CHANGED:
-        log_info("reload: %s", line->text);
+        log_tell(&(struct log_about){.event = LOG_EVENT_RELOAD}, "reload: %s", line->text);
         break;
     case IPC_LINE_NEEDS_RESTART:
-        log_warning("reload: %s: needs a restart", line->text);
+        log_tell(&(struct log_about){.event = LOG_EVENT_NEEDS_RESTART}, "reload: %s: needs a restart", line->text);
         break;
     case IPC_LINE_ERROR:
-        log_error("reload: %s", line->text);
+        log_tell(&(struct log_about){.event = LOG_EVENT_RELOAD_FAILED}, "reload: %s", line->text);
         break;
     case IPC_LINE_WARNING:
         log_warning("reload: %s", line->text);
@@ -214,16 +214,17 @@ static bool may_log(struct reload *reload, uint64_t now_ns)
 
 static void log_all(struct reload *reload)
 {
+    const struct log_about about = {.event = LOG_EVENT_RELOAD};
     size_t n_changed = count(reload, IPC_LINE_CHANGED), n_waiting = count(reload, IPC_LINE_NEEDS_RESTART);
 
     for (size_t i = 0; i < reload->n_lines; i++)
         log_line(&reload->lines[i]);
     if (reload->result != IPC_RESULT_DONE)
-        log_error("reload: nothing has changed");
+        log_tell(&(struct log_about){.event = LOG_EVENT_RELOAD_FAILED}, "reload: nothing has changed");
     else if (n_changed + n_waiting == 0)
-        log_info("reloaded %s: it says what is in force already", reload->path);
+        log_tell(&about, "reloaded %s: it says what is in force already", reload->path);
     else
-        log_info("reloaded %s: changes in force: %zu, changes that need a restart: %zu", reload->path, n_changed, n_waiting);
+        log_tell(&about, "reloaded %s: changes in force: %zu, changes that need a restart: %zu", reload->path, n_changed, n_waiting);
 }
 
 static void on_timer(uv_timer_t *timer);

@@ -24,13 +24,15 @@
 
 enum { PORT_TRIES = 32 };
 
+static const struct log_about start_failed = {.event = LOG_EVENT_START_FAILED};
+
 struct stages {
     struct config *config;
     const char *run_dir;
     struct worker_devices devices;
     struct link link;
-    struct reload *reload;
     char control_path[CONTROL_PATH_CAP];
+    struct monitor_tools tools;
 };
 
 static const char *tap_advice(int error)
@@ -38,8 +40,11 @@ static const char *tap_advice(int error)
     switch (error) {
     case -EBUSY:
         return "it exists already and somebody else uses it; choose another [Tap] Name, or stop that program";
-    case -EPERM:
     case -EACCES:
+        return "no permission for /dev/net/tun; run ethercord as root, or give it the mode that udev gives it (chmod 666 /dev/net/tun) and "
+               "make the "
+               "TAP beforehand for this user (ip tuntap add mode tap user NAME)";
+    case -EPERM:
         return "no permission; run ethercord as root, or make the TAP beforehand for this user (ip tuntap add mode tap user NAME)";
     case -ENOENT:
     case -ENODEV:
@@ -59,7 +64,7 @@ static bool open_tap(struct stages *stages)
     if (!error)
         error = tap_get_mac_address(&stages->devices.tap, &stages->devices.tap_mac);
     if (error)
-        log_error("can't open the TAP %s: %s", settings->name, tap_advice(error));
+        log_tell(&start_failed, "can't open the TAP %s: %s", settings->name, tap_advice(error));
     else if (settings->carrier == TAP_CARRIER_PEER_UP && stages->config->peer.is_present)
         stages->devices.tap.ops->set_carrier(&stages->devices.tap, false); // before it is up: no pulse for spanning tree to see
     return !error;
@@ -77,7 +82,7 @@ static bool report_udp(const struct udp_options *options, int error)
         advice = "there is no such interface; see BindInterface";
     else if (error == -EPERM)
         advice = "no permission; FwMark and BindInterface need root";
-    log_error("can't listen on UDP port %u: %s", options->port, advice);
+    log_tell(&start_failed, "can't listen on UDP port %u: %s", options->port, advice);
     return false;
 }
 
@@ -125,7 +130,7 @@ static bool open_control(struct stages *stages)
 
     stages->devices.control_fd = control_open(&place, stages->control_path, text, sizeof text);
     if (stages->devices.control_fd < 0)
-        log_error("%s", text);
+        log_tell(&start_failed, "%s", text);
     return stages->devices.control_fd >= 0;
 }
 
@@ -151,7 +156,7 @@ static bool set_link_up(struct stages *stages)
     char text[300];
 
     if (link_set_up(&stages->link, &settings, text, sizeof text) < 0) {
-        log_error("%s", text);
+        log_tell(&start_failed, "%s", text);
         return false;
     }
     if (text[0])
@@ -174,11 +179,11 @@ static bool confine_rest(struct stages *stages)
     int error = confine_monitor(&kept);
 
     if (error) {
-        log_error("can't take the monitor's capabilities away: %s", strerror(-error));
+        log_tell(&start_failed, "can't take the monitor's capabilities away: %s", strerror(-error));
         return false;
     }
     if (stages->devices.wants_sandbox && (error = sandbox_start_monitor(page))) {
-        log_error("can't filter the monitor's system calls: %s; without: ethercord run --no-sandbox", strerror(-error));
+        log_tell(&start_failed, "can't filter the monitor's system calls: %s; without: ethercord run --no-sandbox", strerror(-error));
         return false;
     }
     page->monitor_capabilities = kept;
@@ -192,9 +197,11 @@ static void choose_sandbox(struct stages *stages, bool is_wanted)
 {
     stages->devices.wants_sandbox = is_wanted && sandbox_is_possible();
     if (!is_wanted)
-        log_warning("--no-sandbox: system calls are NOT filtered and files stay in sight; for looking for errors only");
+        log_tell(&(struct log_about){.event = LOG_EVENT_UNCONFINED},
+                 "--no-sandbox: system calls are NOT filtered and files stay in sight; for looking for errors only");
     else if (!sandbox_is_possible())
-        log_warning("built with a sanitizer: system calls are NOT filtered and files stay in sight");
+        log_tell(&(struct log_about){.event = LOG_EVENT_UNCONFINED},
+                 "built with a sanitizer: system calls are NOT filtered and files stay in sight");
 }
 
 // Forks. Returns the exit code in both processes.
@@ -202,20 +209,23 @@ static int run_both(struct stages *stages)
 {
     int fds[2];
     bool has_memory =
-        (stages->devices.page = sandbox_new_page()) && (stages->reload = reload_new(stages->config, stages->devices.config_path));
+        (stages->devices.page = sandbox_new_page()) && (stages->tools.reload = reload_new(stages->config, stages->devices.config_path));
     int error = has_memory ? ipc_pair(fds) : -ENOMEM;
+    if (!error)
+        error = watchdog_init(&stages->tools.watchdog, stages->tools.notify.watchdog_ms);
     pid_t worker = error ? -1 : fork();
 
     if (worker < 0) {
-        log_error("can't start the worker: %s", strerror(error ? -error : errno));
+        log_tell(&start_failed, "can't start the worker: %s", strerror(error ? -error : errno));
         return CODE_FAILED;
     }
     if (worker == 0) {
         close(fds[0]);
+        notify_forget();
         rtnl_close(&stages->link.rtnl);
         stages->devices.ipc_fd = fds[1];
         int code = worker_main(stages->config, &stages->devices);
-        reload_free(stages->reload);
+        reload_free(stages->tools.reload);
         leaks_look();
         _exit(code);
     }
@@ -231,7 +241,7 @@ static int run_both(struct stages *stages)
         waitpid(worker, NULL, 0);
         return CODE_FAILED;
     }
-    return monitor_main(stages->config, worker, fds[0], stages->devices.page, stages->reload);
+    return monitor_main(stages->config, worker, fds[0], stages->devices.page, &stages->tools);
 }
 
 int run_node(struct config *config, const char *config_path, const char *run_dir, bool wants_sandbox)
@@ -241,15 +251,21 @@ int run_node(struct config *config, const char *config_path, const char *run_dir
 
     close_inherited();
     stop_signals(SIG_BLOCK);
+    signal(SIGPIPE, SIG_IGN); // whoever read our log may be gone
+    notify_init(&stages.tools.notify);
+    stages.devices.watchdog = &stages.tools.watchdog;
+    stages.devices.wants_state_line = stages.tools.notify.is_on;
     log_set_level(config->log_level);
     log_set_name(config->name);
+    log_open_journal(LOG_JOURNAL_SOCKET);
     if (confine_dumps() < 0)
-        log_warning("core dumps can't be switched off");
+        log_tell(&(struct log_about){.event = LOG_EVENT_UNCONFINED},
+                 "core dumps can't be switched off: keys may end up in one, if this process dies");
     choose_sandbox(&stages, wants_sandbox);
     if (open_control(&stages)) {
         if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
             code = run_both(&stages);
-            reload_free(stages.reload);
+            reload_free(stages.tools.reload);
             int error = link_undo(&stages.link);
             if (error)
                 log_warning("can't put %s back as it was: %s", config->tap.name, strerror(-error));
@@ -257,6 +273,6 @@ int run_node(struct config *config, const char *config_path, const char *run_dir
         remove_control(stages.control_path);
     }
     if (code == CODE_DONE)
-        log_info("stopped");
+        log_tell(&(struct log_about){.event = LOG_EVENT_STOPPED}, "stopped");
     return code;
 }

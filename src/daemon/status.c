@@ -4,6 +4,7 @@
  */
 #include "status.h"
 
+#include <arpa/inet.h>
 #include <cap-ng.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,19 +50,29 @@ static json_t *tap_object(const struct node *node, const struct status_facts *fa
     char text[MAC_TEXT_CAP];
 
     enum tap_offload level = atomic_load_explicit(&node->rx.tap_out.level, memory_order_relaxed);
-    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b, s:s, s:o}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
+    return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:b, s:s, s:s, s:o}", "name", tap->name, "mtu", (int)tap->mtu, "mac_address",
                      mac_format(&facts->tap_mac, text), "bridge", tap->bridge[0] ? tap->bridge : NULL, "carrier_mode",
                      tap->carrier == TAP_CARRIER_PEER_UP ? "peer-up" : "always", "carrier", is_on, "offload", tap_offload_name(level),
-                     "narrow_ports", narrow_list(facts->ports));
+                     "offload_wanted", tap_offload_name(tap->offload), "narrow_ports", narrow_list(facts->ports));
 }
 
 // Of the socket that the peer is reached by, or else of the first there is.
-static json_t *underlay_object(const struct node *node, const struct peer *peer)
+static json_t *underlay_object(const struct node *node, const struct peer *peer, const struct udp_options *options)
 {
     bool is_ipv6 = peer && peer->has_endpoint && peer->endpoint.remote.family == AF_INET6;
+    char source[INET6_ADDRSTRLEN];
     const struct udp *udp = &node->tx.udp[is_ipv6 || node->tx.udp[0].family == AF_UNSPEC];
 
-    return json_pack("{s:b, s:b}", "gso", atomic_load_explicit(&udp->segmentation.is_on, memory_order_relaxed), "gro", udp->has_gro);
+    json_t *object = json_pack(
+        "{s:b, s:b, s:b, s:I, s:s?, s:s?}", "gso", atomic_load_explicit(&udp->segmentation.is_on, memory_order_relaxed), "gro",
+        udp->has_gro, "offload_wanted", options->offload == UDP_OFFLOAD_ON, "fwmark", (json_int_t)options->fwmark, "interface",
+        options->interface[0] ? options->interface : NULL, "source_address",
+        options->source.family == AF_UNSPEC ? NULL : inet_ntop(options->source.family, options->source.ip, source, sizeof source));
+    json_object_set_new(object, "recv_buffer_bytes", json_integer(udp->recv_buffer_bytes));
+    json_object_set_new(object, "recv_buffer_wanted_bytes", json_integer(UDP_RECV_BUFFER_BYTES));
+    json_object_set_new(object, "send_buffer_bytes", json_integer(udp->send_buffer_bytes));
+    json_object_set_new(object, "send_buffer_wanted_bytes", json_integer(UDP_SEND_BUFFER_BYTES));
+    return object;
 }
 
 static json_t *shortcut_object(const struct status_facts *facts)
@@ -135,6 +146,16 @@ static void set_traffic(json_t *object, const struct counters *counters)
         json_object_set_new(object, traffic_name(shown[i]), json_integer((json_int_t)counters->traffic[shown[i]]));
 }
 
+static void set_rival(json_t *object, const struct peer_rival *rival, uint64_t now_ns)
+{
+    char at[ADDR_TEXT_CAP];
+
+    json_object_set_new(object, "rival", rival->taken_ns ? json_string(addr_format(&rival->at, at)) : json_null());
+    json_object_set_new(object, "rival_age_s", age_or_null(now_ns, rival->taken_ns));
+    json_object_set_new(object, "rival_returns", json_integer((json_int_t)rival->n_returns));
+    json_object_set_new(object, "rival_returned_age_s", age_or_null(now_ns, rival->returned_ns));
+}
+
 static json_t *peer_object(const struct peer *peer, const struct status_facts *facts, const struct counters *counters, uint64_t now_ns)
 {
     static const char *const states[PEER_STATE_COUNT] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
@@ -152,6 +173,9 @@ static json_t *peer_object(const struct peer *peer, const struct status_facts *f
         peer->clock_behind_ns ? json_real(seconds(peer->clock_behind_ns)) : json_null());
     if (object) {
         places_set_status(object, peer, &facts->config->peer, now_ns);
+        json_object_set_new(object, "clock_skew_s",
+                            peer->has_clock_skew ? json_real((double)peer->clock_skew_ns / (double)NS_PER_S) : json_null());
+        set_rival(object, &peer->rival, now_ns);
         set_traffic(object, counters);
     }
     return object;
@@ -229,10 +253,10 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
     key_encode(key, facts->config->public_key);
     if (peer)
         json_array_append_new(peers, peer_object(peer, facts, &counters, now_ns));
-    return json_pack("{s:i, s:s, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
-                     facts->config->name, "version", ETHERCORD_VERSION, "pid", (int)facts->pid, "uptime_s",
-                     seconds(age_ns(now_ns, facts->started_ns)), "public_key", key, "listen_port", (int)facts->listen_port, "tap",
-                     tap_object(node, facts), "underlay", underlay_object(node, peer), "shortcut", shortcut_object(facts), "reassembly",
-                     reassembly_object(node, facts->config), "sandbox", sandbox_object(facts), "peers", peers, "drops",
-                     drops_object(&counters), "counters", counters_object(&counters));
+    return json_pack("{s:i, s:s, s:s?, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
+                     facts->config->name, "config_file", facts->config->file[0] ? facts->config->file : NULL, "version", ETHERCORD_VERSION,
+                     "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)), "public_key", key, "listen_port",
+                     (int)facts->listen_port, "tap", tap_object(node, facts), "underlay", underlay_object(node, peer, &facts->config->udp),
+                     "shortcut", shortcut_object(facts), "reassembly", reassembly_object(node, facts->config), "sandbox",
+                     sandbox_object(facts), "peers", peers, "drops", drops_object(&counters), "counters", counters_object(&counters));
 }

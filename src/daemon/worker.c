@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "ethercord/bucket.h"
 #include "ethercord/clock.h"
 #include "ethercord/confine.h"
 #include "ethercord/log.h"
@@ -27,12 +26,9 @@
 #include "node_config.h"
 #include "places.h"
 #include "reload_requests.h"
+#include "state_line.h"
 #include "status.h"
 #include "watch.h"
-
-// Tuning constants: lines about what the peer does.
-enum { PEER_LINES_BURST = 20 };
-#define PEER_LINE_EVERY_NS (10 * NS_PER_S)
 
 struct worker {
     struct config *config;
@@ -41,7 +37,7 @@ struct worker {
     struct loop tx, rx;
     uv_loop_t uv;
     uv_async_t wake;
-    uv_timer_t timer;
+    uv_timer_t timer, beat;
     uv_poll_t ipc;
     uv_signal_t sigterm;
     struct control control;
@@ -51,11 +47,12 @@ struct worker {
     struct queues queues;
     struct ports ports;
     struct places places;
+    struct state_line state_line;
     bool is_stopping;
     bool has_failed;
-    struct log_limit conflict_limit, path_limit, peer_limit;
-    uint64_t peer_lines_full_ns; // see may_log_peer()
-    uint16_t noted_far_mtu;      // the last that the peer told; 0 = none yet
+    struct log_limit conflict_limit, path_limit;
+    struct log_budget peer_lines; // see may_log_peer()
+    uint16_t noted_far_mtu;       // the last that the peer told; 0 = none yet
 };
 
 static void main_turn(struct worker *worker);
@@ -78,6 +75,13 @@ static void on_wake_node(void *ctx, enum node_thread thread)
         loop_wake(thread == NODE_TX ? &worker->tx : &worker->rx);
 }
 
+static struct watchdog_count *count_of(const struct worker *worker, enum node_thread thread)
+{
+    struct watchdog_page *page = worker->devices->watchdog->page;
+
+    return page ? &page->threads[thread] : NULL;
+}
+
 static void tell(struct worker *worker, enum ipc_kind kind)
 {
     int error = ipc_send(worker->devices->ipc_fd, &(struct ipc_message){.kind = kind});
@@ -89,11 +93,10 @@ static void tell(struct worker *worker, enum ipc_kind kind)
 // A peer can come and go, or say something else of itself, some fifty times a second. The log is not its own.
 static bool may_log_peer(struct worker *worker, uint64_t now_ns)
 {
-    if (bucket_take(&worker->peer_lines_full_ns, PEER_LINE_EVERY_NS, PEER_LINES_BURST, now_ns))
-        return true;
-    log_limited(&worker->peer_limit, now_ns, LOG_LEVEL_WARNING, "peer %s comes and goes, or changes, more often than is told here",
-                node_peer(&worker->node)->config.name);
-    return false;
+    char what[PEER_NAME_CAP + 8];
+
+    snprintf(what, sizeof what, "peer %s", node_peer(&worker->node)->config.name);
+    return log_may_tell(&worker->peer_lines, now_ns, what);
 }
 
 static void log_peer(struct worker *worker)
@@ -105,11 +108,12 @@ static void log_peer(struct worker *worker)
     if (worker->is_stopping || !may_log_peer(worker, now_ns)) // stopping: the goodbye is our own
         return;
     if (peer->is_up)
-        log_info("peer %s is up: %s, %s", peer->config.name,
+        log_tell(&(struct log_about){LOG_EVENT_PEER_UP, .peer = peer->config.name}, "peer %s is up: %s, %s", peer->config.name,
                  peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : "endpoint not known yet",
                  cipher_name(peer->current.cipher));
     else
-        log_warning("peer %s is down: %s", peer->config.name, status_reason(peer, now_ns, reason, sizeof reason));
+        log_tell(&(struct log_about){LOG_EVENT_PEER_DOWN, .peer = peer->config.name}, "peer %s is down: %s", peer->config.name,
+                 status_reason(peer, now_ns, reason, sizeof reason));
 }
 
 static void log_path(struct worker *worker, bool is_found)
@@ -119,11 +123,12 @@ static void log_path(struct worker *worker, bool is_found)
     if (is_found && !may_log_peer(worker, now_boot_ns()))
         return;
     if (is_found)
-        log_info("path MTU to peer %s: %u bytes", peer->config.name, peer->pmtu.size);
+        log_tell(&(struct log_about){LOG_EVENT_PATH_MTU, .peer = peer->config.name}, "path MTU to peer %s: %u bytes", peer->config.name,
+                 peer->pmtu.size);
     else
-        log_limited(&worker->path_limit, now_boot_ns(), LOG_LEVEL_WARNING,
-                    "packets of %u bytes do not reach peer %s any more: going on with %u while the largest that passes is looked for",
-                    peer->pmtu.vanished, peer->config.name, peer->pmtu.size);
+        log_tell(&(struct log_about){LOG_EVENT_BLACK_HOLE, peer->config.name, &worker->path_limit, now_boot_ns()},
+                 "packets of %u bytes do not reach peer %s any more: going on with %u while the largest that passes is looked for",
+                 peer->pmtu.vanished, peer->config.name, peer->pmtu.size);
 }
 
 // Of both, the smaller one is what crosses.
@@ -131,7 +136,8 @@ static void log_mismatch(const struct peer *peer, uint16_t near, uint16_t far)
 {
     uint16_t least = near < far ? near : far;
 
-    log_warning(
+    log_tell(
+        &(struct log_about){LOG_EVENT_MTU_DIFFERS, .peer = peer->config.name},
         "the TAP's MTU is %u here and %u at peer %s: larger packets than %u can't cross, and the hosts that send them %s are told so%s;"
         " set [Tap] MTU = %u here, or %u there",
         near, far, peer->config.name, least, near < far ? "there" : "here",
@@ -156,9 +162,9 @@ static void log_conflict(struct worker *worker, const struct shortcut_conflict *
     char address[CIDR_TEXT_CAP], mac[MAC_TEXT_CAP];
 
     worker->facts.n_conflicts++;
-    log_limited(&worker->conflict_limit, now_boot_ns(), LOG_LEVEL_WARNING,
-                "address conflict: %s uses the shortcut's address %s too; give one of the two another address",
-                mac_format(&conflict->mac, mac), cidr_format(&conflict->address, address));
+    log_tell(&(struct log_about){LOG_EVENT_CONFLICT, .limit = &worker->conflict_limit, .now_ns = now_boot_ns()},
+             "address conflict: %s uses the shortcut's address %s too; give one of the two another address",
+             mac_format(&conflict->mac, mac), cidr_format(&conflict->address, address));
 }
 
 static void on_event(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict)
@@ -201,6 +207,16 @@ static void on_wake(uv_async_t *wake)
 static void on_timer(uv_timer_t *timer)
 {
     main_turn(timer->data);
+}
+
+// Of the watchdog: those who have nothing to do turn, too.
+static void on_beat(uv_timer_t *beat)
+{
+    struct worker *worker = beat->data;
+
+    watchdog_note(count_of(worker, NODE_MAIN));
+    loop_wake(&worker->tx);
+    loop_wake(&worker->rx);
 }
 
 static void on_sigterm(uv_signal_t *signal, int number)
@@ -254,11 +270,11 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
         take_message(worker, &message);
     }
     sodium_memzero(&message, sizeof message);
-    if (got < 0) {
-        log_error("the monitor is gone: stopping");
+    if (got < 0 && !worker->is_stopping) {
+        log_tell(&(struct log_about){.event = LOG_EVENT_MONITOR_GONE}, "the monitor is gone: stopping");
         worker->has_failed = true;
         stop(worker);
-    } else {
+    } else if (got >= 0) {
         main_turn(worker);
     }
 }
@@ -267,7 +283,8 @@ static void stop_without_tap(struct worker *worker)
 {
     if (worker->is_stopping)
         return;
-    log_error("the TAP %s was deleted: stopping; start ethercord again to make a new one", worker->config->tap.name);
+    log_tell(&(struct log_about){.event = LOG_EVENT_TAP_GONE}, "the TAP %s was deleted: stopping; start ethercord again to make a new one",
+             worker->config->tap.name);
     worker->has_failed = true;
     stop(worker);
 }
@@ -281,7 +298,8 @@ static void on_tap_gone(void *ctx)
     if (tap_get_mac_address(&worker->devices->tap, &mac) == -EBADFD)
         stop_without_tap(worker);
     else
-        log_warning("the TAP %s was moved to another network namespace: what is done to it there is not noticed", worker->config->tap.name);
+        log_tell(&(struct log_about){.event = LOG_EVENT_TAP_CHANGED},
+                 "the TAP %s was moved to another network namespace: what is done to it there is not noticed", worker->config->tap.name);
 }
 
 static void main_turn(struct worker *worker)
@@ -296,7 +314,9 @@ static void main_turn(struct worker *worker)
         stop_without_tap(worker);
         return;
     }
-    uv_timer_start(&worker->timer, on_timer, loop_ms_until(deadline_ns, now_ns), 0);
+    uint64_t again_ns =
+        worker->is_stopping ? UINT64_MAX : state_line_note(&worker->state_line, node_peer(&worker->node), worker->devices->ipc_fd, now_ns);
+    uv_timer_start(&worker->timer, on_timer, loop_ms_until(again_ns < deadline_ns ? again_ns : deadline_ns, now_ns), 0);
 }
 
 static json_t *build_status(void *ctx)
@@ -355,7 +375,8 @@ static int make_node(struct worker *worker)
     if (!error && mlock(worker->node.secrets, sizeof *worker->node.secrets) < 0) // libsodium has tried, and did not say
         worker->facts.is_memory_locked = false;
     if (!worker->facts.is_memory_locked)
-        log_warning("keys can't be locked in memory and may end up in swap; raise the limit (ulimit -l, LimitMEMLOCK=)");
+        log_tell(&(struct log_about){.event = LOG_EVENT_UNCONFINED},
+                 "keys can't be locked in memory and may end up in swap; raise the limit (ulimit -l, LimitMEMLOCK=)");
     return error;
 }
 
@@ -364,11 +385,11 @@ static int make_loop(struct worker *worker)
     int error;
 
     if ((error = uv_loop_init(&worker->uv)) || (error = uv_async_init(&worker->uv, &worker->wake, on_wake)) ||
-        (error = uv_timer_init(&worker->uv, &worker->timer)) ||
+        (error = uv_timer_init(&worker->uv, &worker->timer)) || (error = uv_timer_init(&worker->uv, &worker->beat)) ||
         (error = uv_poll_init(&worker->uv, &worker->ipc, worker->devices->ipc_fd)) ||
         (error = uv_signal_init(&worker->uv, &worker->sigterm)) || (error = ports_start(&worker->ports, &worker->uv)))
         return error;
-    worker->wake.data = worker->timer.data = worker->ipc.data = worker->sigterm.data = worker;
+    worker->wake.data = worker->timer.data = worker->beat.data = worker->ipc.data = worker->sigterm.data = worker;
     worker->reloads.path = worker->devices->config_path;
     worker->reloads.ipc_fd = worker->devices->ipc_fd;
     if ((error = reload_requests_start(&worker->reloads, &worker->uv)))
@@ -385,9 +406,9 @@ static int start_threads(struct worker *worker)
 {
     node_touch_memory(&worker->node);
     node_start(&worker->node, now_boot_ns()); // while nobody else looks at it
-    int error = rx_loop_start(&worker->rx, &worker->node, &worker->sandbox);
+    int error = rx_loop_start(&worker->rx, &worker->node, &worker->sandbox, count_of(worker, NODE_RX));
 
-    if (!error && (error = tx_loop_start(&worker->tx, &worker->node, &worker->sandbox)))
+    if (!error && (error = tx_loop_start(&worker->tx, &worker->node, &worker->sandbox, count_of(worker, NODE_TX))))
         loop_stop(&worker->rx);
     sandbox_enter(&worker->sandbox, SANDBOX_MAIN);
     return error;
@@ -395,7 +416,11 @@ static int start_threads(struct worker *worker)
 
 static void run(struct worker *worker)
 {
+    uint64_t every_ms = worker->devices->watchdog->every_ms;
+
     tell(worker, IPC_READY);
+    if (every_ms > 0)
+        uv_timer_start(&worker->beat, on_beat, 0, every_ms);
     main_turn(worker);
     if (!worker->is_stopping)
         uv_run(&worker->uv, UV_RUN_DEFAULT);
@@ -443,12 +468,12 @@ static bool confine(struct worker *worker)
     worker->facts.is_memory_locked = sodium_mlock(worker->config, sizeof *worker->config) == 0;
     int error = confine_worker(&order, &worker->facts.confinement, text, sizeof text);
     if (text[0])
-        log_write(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", text);
+        log_tell(&(struct log_about){.event = error ? LOG_EVENT_START_FAILED : LOG_EVENT_UNCONFINED}, "%s", text);
     if (error || !devices->wants_sandbox)
         return !error;
     error = sandbox_start(&worker->sandbox, devices->page, text, sizeof text);
     if (error)
-        log_error("%s", text);
+        log_tell(&(struct log_about){.event = LOG_EVENT_START_FAILED}, "%s", text);
     return !error;
 }
 
@@ -457,7 +482,8 @@ static bool start(struct worker *worker)
     int error;
 
     if ((error = make_node(worker)) || (error = make_loop(worker)) || (error = start_threads(worker)))
-        log_error("can't start the worker: %s%s", strerror(-error), error == -EPERM ? "; keys need locked memory: see ulimit -l" : "");
+        log_tell(&(struct log_about){.event = LOG_EVENT_START_FAILED}, "can't start the worker: %s%s", strerror(-error),
+                 error == -EPERM ? "; keys need locked memory: see ulimit -l" : "");
     return !error;
 }
 
@@ -482,11 +508,12 @@ int worker_main(struct config *config, struct worker_devices *devices)
 
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker) {
-        log_error("out of memory");
+        log_tell(&(struct log_about){.event = LOG_EVENT_START_FAILED}, "can't start the worker: out of memory");
         return CODE_FAILED;
     }
     worker->config = config;
     worker->devices = devices;
+    worker->state_line.is_wanted = devices->wants_state_line;
     worker->facts = facts_of(config, devices);
     if (!confine(worker)) {
         free(worker);

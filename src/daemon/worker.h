@@ -9,6 +9,7 @@
 #include "ethercord/sandbox.h"
 #include "ethercord/tap.h"
 #include "ethercord/udp.h"
+#include "watchdog.h"
 
 // What the monitor opened.
 struct worker_devices {
@@ -21,6 +22,8 @@ struct worker_devices {
     const char *run_dir;     // to be able to leave it
     const char *config_path; // NULL = none
     struct sandbox_page *page;
+    const struct watchdog *watchdog; // how often to turn, and where to count it
+    bool wants_state_line;
 };
 
 // In the child, right after the fork. Wipes the secrets in `config`. Returns the exit code.

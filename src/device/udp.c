@@ -23,6 +23,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "ethercord/clock.h"
 #include "ethercord/ecn.h"
 #include "ethercord/log.h"
 #include "udp_private.h"
@@ -361,8 +362,9 @@ static void note_refused(struct udp *udp, const struct udp_train *train, int err
     if (++segmentation->strikes < STRIKES_MAX && error != -EIO)
         return;
     atomic_store_explicit(&segmentation->is_on, false, memory_order_relaxed);
-    log_warning("UDP offload is off on the way to %s: the kernel refuses trains (%s); datagrams go one by one, which is slower",
-                addr_format(&train->endpoint.remote, to), strerror(-error));
+    log_tell(&(struct log_about){LOG_EVENT_OFFLOAD_OFF, .limit = &segmentation->off_limit, .now_ns = now_boot_ns()},
+             "UDP offload is off on the way to %s: the kernel refuses trains (%s); datagrams go one by one, which is slower",
+             addr_format(&train->endpoint.remote, to), strerror(-error));
 }
 
 // A train that can be compared with the refused one was taken: it is not that this path has none. Some devices refuse the long ones only,

@@ -12,11 +12,6 @@
 #include "udp_private.h"
 
 enum {
-    // A burst of 40 ms at 1.4 Gb/s, while the receiving thread is busy or not scheduled.
-    RECV_BUFFER_BYTES = 7 << 20,
-    // The kernel takes it twice, for its own overhead: some seven trains of 64 KiB. More would only let a queue build up here, behind which
-    // every later datagram waits (4 ms at 1 Gb/s).
-    SEND_BUFFER_BYTES = 256 << 10,
     MEMINFO_DROPS = 8 // SK_MEMINFO_DROPS, the last of what SO_MEMINFO gives since Linux 4.6
 };
 
@@ -57,10 +52,19 @@ static int set_family_options(int fd, uint16_t family)
 // Beyond the system's limit where that is allowed, else up to it. Smaller buffers are no reason not to start.
 static void set_buffers(int fd)
 {
-    if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECV_BUFFER_BYTES) != 0)
-        (void)set_int(fd, SOL_SOCKET, SO_RCVBUF, RECV_BUFFER_BYTES);
-    if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES) != 0)
-        (void)set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES);
+    if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, UDP_RECV_BUFFER_BYTES) != 0)
+        (void)set_int(fd, SOL_SOCKET, SO_RCVBUF, UDP_RECV_BUFFER_BYTES);
+    if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, UDP_SEND_BUFFER_BYTES) != 0)
+        (void)set_int(fd, SOL_SOCKET, SO_SNDBUF, UDP_SEND_BUFFER_BYTES);
+}
+
+// The kernel tells twice what it was asked for.
+static uint32_t granted_bytes(int fd, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof value;
+
+    return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 && value > 0 ? (uint32_t)value / 2 : 0;
 }
 
 // UDP_SEGMENT and UDP_GRO are of Linux 4.18 and 5.0. That a kernel has the first is asked by setting it to none.
@@ -109,6 +113,8 @@ int udp_open(struct udp *udp, const struct udp_options *options)
     }
     udp->family = options->family;
     udp->fd = fd;
+    udp->recv_buffer_bytes = granted_bytes(fd, SO_RCVBUF);
+    udp->send_buffer_bytes = granted_bytes(fd, SO_SNDBUF);
     set_offloads(udp, options->offload == UDP_OFFLOAD_OFF);
     return 0;
 }

@@ -75,8 +75,9 @@ static void send_datagram(struct handshake *handshake, uint8_t *bytes, size_t le
         count_traffic(handshake->counters, COUNT_TX_DATAGRAMS, 1);
         count_traffic(handshake->counters, COUNT_TX_DATAGRAM_BYTES, len);
     } else { // it will be sent again: handshakes are repeated until they succeed
-        log_limited(&handshake->send_failed, now_ns, LOG_LEVEL_WARNING, "can't send a handshake message to %s: %s%s",
-                    addr_format(&to->remote, text), sent == 0 ? "the socket's queue is full" : strerror(-sent), udp_send_advice(sent));
+        log_tell(&(struct log_about){LOG_EVENT_SEND_FAILED, .limit = &handshake->send_failed, .now_ns = now_ns},
+                 "can't send a handshake message to %s: %s%s", addr_format(&to->remote, text),
+                 sent == 0 ? "the socket's queue is full" : strerror(-sent), udp_send_advice(sent));
     }
 }
 

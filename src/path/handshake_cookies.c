@@ -64,10 +64,9 @@ bool handshake_answer_requests(struct handshake *handshake, uint64_t now_ns)
     }
     if (n == 0)
         return false;
-    log_limited(
-        &handshake->under_load, now_ns, LOG_LEVEL_WARNING,
-        "more handshakes are begun than can be looked into, the last one from %s: callers have to show a cookie first, sessions go on",
-        addr_format(&request.from.remote, (char[ADDR_TEXT_CAP]){0}));
+    log_tell(&(struct log_about){LOG_EVENT_UNDER_LOAD, .limit = &handshake->under_load, .now_ns = now_ns},
+             "more handshakes are begun than can be looked into, the last one from %s: callers have to show a cookie first, sessions go on",
+             addr_format(&request.from.remote, (char[ADDR_TEXT_CAP]){0}));
     sodium_memzero(handshake->replies.random, sizeof handshake->replies.random); // one of them may be the secret
     tell_secret(handshake);
     send_replies(handshake, (int)n);

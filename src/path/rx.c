@@ -395,7 +395,8 @@ void rx_take_errors(struct rx *rx, int which, uint64_t now_ns)
 
     for (int i = 0; i < ERRORS_BUDGET && udp->ops->next_error(udp, &error) == 1; i++) {
         count_traffic(rx->counters, COUNT_ICMP_ERRORS, error.is_local ? 0 : 1);
-        log_debug("underlay error for %s: %s", addr_format(&error.remote, text), strerror(error.error));
+        log_tell(&(struct log_about){LOG_EVENT_UNDERLAY, .limit = &rx->underlay_limit, .now_ns = now_ns}, "underlay error for %s: %s",
+                 addr_format(&error.remote, text), strerror(error.error));
         if (error.mtu == 0 || !is_about_peer(rx, &error))
             continue;
         if (age_ns(now_ns, rx->too_big_ns) < TOO_BIG_EVERY_NS) // whatever it says: anybody can forge them

@@ -40,7 +40,8 @@ static void count_refused(struct tap_out *out, uint32_t n_frames, int error, uin
     count_add(&out->counters->drops[DROP_TAP_WRITE_FAILED], n_frames);
     if (error == -EBADFD) // it was deleted: tx finds that out too, and says so
         return;
-    log_limited(&out->refused, now_ns, LOG_LEVEL_WARNING, "the TAP refuses frames: %s", strerror(-error));
+    log_tell(&(struct log_about){LOG_EVENT_TAP_REFUSES, .limit = &out->refused, .now_ns = now_ns}, "the TAP refuses frames: %s",
+             strerror(-error));
 }
 
 static int write_one(const struct tap_out *out, const struct tap_frame *frame)
@@ -106,13 +107,15 @@ static void note_refused(struct tap_out *out, const struct offload *offload)
         return;
     if (offload->kind == SUPER_UDP) {
         out->has_udp_offload = false;
-        log_warning("TAP offload of UDP super-frames is off: the kernel refuses them; they are cut here, which is slower");
+        log_tell(&(struct log_about){.event = LOG_EVENT_OFFLOAD_OFF},
+                 "TAP offload of UDP super-frames is off: the kernel refuses them; they are cut here, which is slower");
         return;
     }
     enum tap_offload level = offload->kind == SUPER_NONE ? TAP_OFFLOAD_OFF : TAP_OFFLOAD_CHECKSUM;
     atomic_store_explicit(&out->level, level, memory_order_relaxed);
-    log_warning("TAP offload is down to '%s': the kernel refuses to take more; the rest is done here, which is slower",
-                tap_offload_name(level));
+    log_tell(&(struct log_about){.event = LOG_EVENT_OFFLOAD_OFF},
+             "TAP offload is down to '%s': the kernel refuses to take more; the rest is done here, which is slower",
+             tap_offload_name(level));
 }
 
 static struct tap_frame frame_of(const struct tap_packet *packet)

@@ -88,9 +88,9 @@ static void refuse(struct tx *tx, int error, uint64_t now_ns)
     } else {
         count_add(&tx->counters->drops[DROP_SEND_FAILED], datagram->n_frames);
     }
-    log_limited(&tx->send_failed, now_ns, LOG_LEVEL_WARNING, "can't send %zu bytes to %s: %s%s", datagram->len,
-                addr_format(&datagram->to.remote, to), strerror(-error),
-                !tx->is_path_mtu_fixed && error == -EMSGSIZE ? "; the path MTU is looked for anew" : udp_send_advice(error));
+    log_tell(&(struct log_about){LOG_EVENT_SEND_FAILED, .limit = &tx->send_failed, .now_ns = now_ns}, "can't send %zu bytes to %s: %s%s",
+             datagram->len, addr_format(&datagram->to.remote, to), strerror(-error),
+             !tx->is_path_mtu_fixed && error == -EMSGSIZE ? "; the path MTU is looked for anew" : udp_send_advice(error));
     tx->first_out++;
 }
 

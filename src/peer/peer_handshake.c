@@ -249,8 +249,8 @@ enum drop_reason peer_initiation_received(struct peer *peer, struct initiation_i
     verdict = respond(peer, in, &keypair, input);
     if (verdict != DROP_COUNT)
         return verdict;
-    memcpy(peer->received_timestamp, in->hello.timestamp, WIRE_TIMESTAMP_LEN);
-    peer->clock_behind_ns = 0;
+    peer_note_initiation(peer, in, input);
+    keypair.is_rival = peer_is_rival(peer, &in->from.remote, input);
     if (!peer->is_greater)
         peer_forget_pending(peer);
     keypair_arrive(peer, &keypair, acts);
@@ -387,6 +387,8 @@ void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoi
         return;
     }
     bool is_validated = endpoint_equal(&next->at, from); // it received message 2 there
+    if (next->is_rival)
+        peer_note_rival(peer, &next->at.remote, input);
     make_current(peer, next, input, acts);
     peer->current.heard_ns = input->now_ns;
     if (is_validated)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the files of the peer's state machine share: peer.c (life and timers), peer_handshake.c (keypairs), peer_endpoint.c (where it is),
- * peer_path.c (what the way there carries), peer_settings.c (when it is configured otherwise).
+ * peer_path.c (what the way there carries), peer_rival.c (what handshakes say beyond keys), peer_settings.c (when it is configured
+ * otherwise).
  */
 #ifndef ETHERCORD_PEER_PRIVATE_H
 #define ETHERCORD_PEER_PRIVATE_H
@@ -48,5 +49,13 @@ void peer_path_restart(struct peer *peer);
 void peer_path_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input);
 // Returns the deadline of the next call.
 uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
+
+// peer_rival.c
+// What an initiation that was accepted says about the peer's clock.
+void peer_note_initiation(struct peer *peer, const struct initiation_in *in, const struct peer_input *input);
+// Whether an initiation from there is what no node sends whose session lives: see peer_rival.c.
+bool peer_is_rival(const struct peer *peer, const struct addr *from, const struct peer_input *input);
+// Such a one has led to a keypair that is in use from now on.
+void peer_note_rival(struct peer *peer, const struct addr *from, const struct peer_input *input);
 
 #endif

@@ -50,14 +50,23 @@ static bool is_same(const struct lookup_answer *a, const struct lookup_answer *b
     return true;
 }
 
+static bool may_tell(struct lookup *lookup, uint64_t now_ns)
+{
+    char what[HOST_CAP + 40];
+
+    snprintf(what, sizeof what, "the resolver's answer for '%s'", lookup->config->peer.endpoint_host);
+    return log_may_tell(&lookup->lines, now_ns, what);
+}
+
 static void log_found(struct lookup *lookup, const struct lookup_answer *answer, uint64_t now_ns)
 {
     const struct peer_settings *peer = &lookup->config->peer;
     char addresses[ADDRESSES_TEXT_CAP], more[80] = "";
     struct addr literal;
 
-    if (lookup->n_failed > 0)
-        log_info("Endpoint '%s' of peer %s resolves again, after %u failures", peer->endpoint_host, peer->name, lookup->n_failed);
+    if (lookup->n_failed > 0 && may_tell(lookup, now_ns))
+        log_tell(&(struct log_about){LOG_EVENT_NAME_FOUND, .peer = peer->name},
+                 "Endpoint '%s' of peer %s resolves again, after %u failures", peer->endpoint_host, peer->name, lookup->n_failed);
     lookup->n_failed = 0;
     bool has_changed = !is_same(&lookup->last, answer);
     lookup->last = *answer;
@@ -65,8 +74,8 @@ static void log_found(struct lookup *lookup, const struct lookup_answer *answer,
         return;
     if (answer->n_too_many > 0)
         snprintf(more, sizeof more, "; %zu more are left out", answer->n_too_many);
-    log_limited(&lookup->found_limit, now_ns, LOG_LEVEL_INFO, "Endpoint '%s' of peer %s is %s%s", peer->endpoint_host, peer->name,
-                addr_format_list(answer->addresses, answer->n, addresses), more);
+    log_tell(&(struct log_about){LOG_EVENT_NAME_FOUND, peer->name, &lookup->found_limit, now_ns}, "Endpoint '%s' of peer %s is %s%s",
+             peer->endpoint_host, peer->name, addr_format_list(answer->addresses, answer->n, addresses), more);
 }
 
 // The first time, and then every ten minutes.
@@ -82,13 +91,15 @@ static void log_failed(struct lookup *lookup, const struct lookup_answer *answer
     else if (age_ns(now_ns, lookup->said_ns) < FAILED_AGAIN_NS)
         return;
     lookup->said_ns = now_ns;
+    if (!may_tell(lookup, now_ns))
+        return;
     if (error)
         uv_strerror_r(error, reason, sizeof reason);
-    log_warning(
-        "can't resolve Endpoint '%s' of peer %s: %s (after %.1f s, %zu unusable addresses; %u failures in %.0f s); %s; trying again "
-        "while the peer is away; see /etc/resolv.conf and getent ahosts %s",
-        peer->endpoint_host, peer->name, reason, took_s, answer->n_unusable, lookup->n_failed,
-        (double)age_ns(now_ns, lookup->failed_ns) / (double)NS_PER_S, next, peer->endpoint_host);
+    log_tell(&(struct log_about){LOG_EVENT_NAME_FAILED, .peer = peer->name},
+             "can't resolve Endpoint '%s' of peer %s: %s (after %.1f s, %zu unusable addresses; %u failures in %.0f s); %s; trying again "
+             "while the peer is away; see /etc/resolv.conf and getent ahosts %s",
+             peer->endpoint_host, peer->name, reason, took_s, answer->n_unusable, lookup->n_failed,
+             (double)age_ns(now_ns, lookup->failed_ns) / (double)NS_PER_S, next, peer->endpoint_host);
 }
 
 void lookup_log(struct lookup *lookup, const struct lookup_answer *answer, int error, uint64_t now_ns)

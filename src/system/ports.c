@@ -5,8 +5,10 @@
 #include "ethercord/ports.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "ethercord/clock.h"
 #include "ethercord/log.h"
 
 // One look, which is compared with what is known from the one before.
@@ -16,45 +18,57 @@ struct look {
     size_t n_narrow;
 };
 
+static const struct log_about tap_changed = {.event = LOG_EVENT_TAP_CHANGED}, tap_restored = {.event = LOG_EVENT_TAP_RESTORED};
+
+// A device may flap for ever.
+static bool may_tell(struct ports *ports)
+{
+    char what[IFNAMSIZ + 32];
+
+    snprintf(what, sizeof what, "the TAP %s with its bridge", ports->tap.name);
+    return log_may_tell(&ports->lines, now_boot_ns(), what);
+}
+
 /* ---- the TAP ---- */
 
-static void tell_up(const struct rtnl_link *before, const struct rtnl_link *now)
+static void tell_up(struct ports *ports, const struct rtnl_link *now)
 {
     bool is_up = now->flags & IFF_UP;
 
-    if (is_up == !!(before->flags & IFF_UP))
+    if (is_up == !!(ports->tap.flags & IFF_UP) || !may_tell(ports))
         return;
     if (is_up)
-        log_info("the TAP %s is up again", now->name);
+        log_tell(&(struct log_about){.event = LOG_EVENT_TAP_UP}, "the TAP %s is up again", now->name);
     else
-        log_warning("the TAP %s was taken down: no frame crosses until it is up again (ip link set %s up)", now->name, now->name);
+        log_tell(&(struct log_about){.event = LOG_EVENT_TAP_DOWN},
+                 "the TAP %s was taken down: no frame crosses until it is up again (ip link set %s up)", now->name, now->name);
 }
 
-static void tell_mtu(const struct ports *ports, const struct rtnl_link *now)
+static void tell_mtu(struct ports *ports, const struct rtnl_link *now)
 {
-    if (now->mtu == ports->tap.mtu)
+    if (now->mtu == ports->tap.mtu || !may_tell(ports))
         return;
     if (now->mtu == ports->config.mtu)
-        log_info("the TAP %s has MTU %u again, as [Tap] MTU says", now->name, now->mtu);
+        log_tell(&tap_restored, "the TAP %s has MTU %u again, as [Tap] MTU says", now->name, now->mtu);
     else
-        log_warning("the MTU of the TAP %s was changed to %u: ethercord goes on with the %u of [Tap] MTU; set both to the same", now->name,
-                    now->mtu, ports->config.mtu);
+        log_tell(&tap_changed, "the MTU of the TAP %s was changed to %u: ethercord goes on with the %u of [Tap] MTU; set both to the same",
+                 now->name, now->mtu, ports->config.mtu);
 }
 
 // before, now: names of bridges, "" = none.
-static void tell_bridge(const struct ports *ports, const char *before, const char *now)
+static void tell_bridge(struct ports *ports, const char *before, const char *now)
 {
     const char *tap = ports->tap.name, *wanted = ports->config.bridge;
 
-    if (strcmp(before, now) == 0)
+    if (strcmp(before, now) == 0 || !may_tell(ports))
         return;
     if (now[0] == '\0')
-        log_warning("the TAP %s was taken out of bridge %s: those behind the bridge are cut off (ip link set %s master %s)", tap, before,
-                    tap, before);
+        log_tell(&tap_changed, "the TAP %s was taken out of bridge %s: those behind the bridge are cut off (ip link set %s master %s)", tap,
+                 before, tap, before);
     else if (wanted[0] != '\0' && strcmp(now, wanted) != 0)
-        log_warning("the TAP %s was moved to bridge %s; [Tap] Bridge says %s", tap, now, wanted);
+        log_tell(&tap_changed, "the TAP %s was moved to bridge %s; [Tap] Bridge says %s", tap, now, wanted);
     else
-        log_info("the TAP %s is in bridge %s", tap, now);
+        log_tell(&tap_restored, "the TAP %s is in bridge %s", tap, now);
 }
 
 /* ---- the ports ---- */
@@ -86,18 +100,20 @@ static bool is_known(const struct ports *ports, const struct narrow_port *port)
     return false;
 }
 
-static void tell_narrow(const struct ports *ports, const struct look *look)
+static void tell_narrow(struct ports *ports, const struct look *look)
 {
     for (size_t i = 0; i < n_listed(look->n_narrow); i++)
-        if (!is_known(ports, &look->narrow[i]))
-            log_warning("bridge %s: its port %s has MTU %u, the TAP %s has %u: the bridge drops larger frames on their way there without "
-                        "telling anybody; set both to the same",
-                        ports->bridge_name, look->narrow[i].name, look->narrow[i].mtu, ports->tap.name, ports->config.mtu);
+        if (!is_known(ports, &look->narrow[i]) && may_tell(ports))
+            log_tell(&(struct log_about){.event = LOG_EVENT_PORT_NARROW},
+                     "bridge %s: its port %s has MTU %u, the TAP %s has %u: the bridge drops larger frames on their way there without "
+                     "telling anybody; set both to the same",
+                     ports->bridge_name, look->narrow[i].name, look->narrow[i].mtu, ports->tap.name, ports->config.mtu);
     if (look->n_narrow > PORTS_NARROW_MAX && ports->n_narrow <= PORTS_NARROW_MAX)
-        log_warning("bridge %s: %zu more ports have a smaller MTU than the TAP %s", ports->bridge_name, look->n_narrow - PORTS_NARROW_MAX,
-                    ports->tap.name);
-    if (look->n_narrow == 0 && ports->n_narrow > 0)
-        log_info("bridge %s: no port has a smaller MTU than the TAP %s any more", ports->bridge_name, ports->tap.name);
+        log_tell(&(struct log_about){.event = LOG_EVENT_PORT_NARROW}, "bridge %s: %zu more ports have a smaller MTU than the TAP %s",
+                 ports->bridge_name, look->n_narrow - PORTS_NARROW_MAX, ports->tap.name);
+    if (look->n_narrow == 0 && ports->n_narrow > 0 && may_tell(ports))
+        log_tell(&(struct log_about){.event = LOG_EVENT_PORTS_WIDE}, "bridge %s: no port has a smaller MTU than the TAP %s any more",
+                 ports->bridge_name, ports->tap.name);
 }
 
 static int look_at_ports(struct ports *ports)
@@ -134,7 +150,7 @@ static int look_at_tap(struct ports *ports)
 
     if (error || (error = find_bridge(ports, tap.master, &bridge)))
         return error;
-    tell_up(&ports->tap, &tap);
+    tell_up(ports, &tap);
     tell_mtu(ports, &tap);
     ports->tap = tap;
     tell_bridge(ports, ports->bridge_name, bridge.name);

@@ -2,29 +2,25 @@
 /*
  * rtnl: see rtnl.h.
  *
- * Each request asks for an acknowledgement, so that an answer always ends in one: `transact` sends the request, gives what comes back to
- * a callback, and turns the acknowledgement into the return value. What the kernel sends is trusted in meaning, not in length.
+ * Each request asks for an acknowledgement, so that an answer always ends in one: `rtnl_transact` sends the request, gives what comes back
+ * to a callback, and turns the acknowledgement into the return value. What the kernel sends is trusted in meaning, not in length.
  */
 #include "ethercord/rtnl.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "rtnl_private.h"
+
 // An answer about one interface is some 2 KiB; what doesn't fit comes back as -ENOSPC, never cut.
 enum {
     BUFFER_CAP = 32768,
     WATCH_BUFFER_BYTES = 16384, // some notifications; what does not fit is no loss
     FORGET_MAX = 256            // others may make new ones as fast as we read
-};
-
-struct attribute_table {
-    const struct nlattr **attributes;
-    uint16_t max;
 };
 
 struct ports_visit {
@@ -39,8 +35,7 @@ struct link_local_search {
     struct cidr *address;
 };
 
-// Attributes of kernels newer than our headers are skipped.
-static int tabulate(const struct nlattr *attribute, void *data)
+int rtnl_tabulate(const struct nlattr *attribute, void *data)
 {
     const struct attribute_table *table = data;
     uint16_t type = mnl_attr_get_type(attribute);
@@ -49,7 +44,7 @@ static int tabulate(const struct nlattr *attribute, void *data)
     return MNL_CB_OK;
 }
 
-static uint32_t get_u32(const struct nlattr *attribute)
+uint32_t rtnl_get_u32(const struct nlattr *attribute)
 {
     if (!attribute || mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
         return 0;
@@ -70,12 +65,39 @@ static void read_text(const struct nlattr *attribute, char *text, size_t cap)
         memcpy(text, mnl_attr_get_str(attribute), strnlen(mnl_attr_get_str(attribute), cap - 1));
 }
 
+// What a bridge says of itself.
+static void read_bridge(const struct nlattr *info, struct rtnl_link *link)
+{
+    const struct nlattr *attributes[IFLA_BR_STP_STATE + 1] = {0};
+    struct attribute_table table = {attributes, IFLA_BR_STP_STATE};
+    if (info && mnl_attr_parse_nested(info, rtnl_tabulate, &table) >= 0)
+        link->has_stp = rtnl_get_u32(attributes[IFLA_BR_STP_STATE]) != 0;
+}
+
+// What a bridge says of its port.
+static void read_port_state(const struct nlattr *info, struct rtnl_link *link)
+{
+    const struct nlattr *attributes[IFLA_BRPORT_STATE + 1] = {0};
+    struct attribute_table table = {attributes, IFLA_BRPORT_STATE};
+    if (!info || mnl_attr_parse_nested(info, rtnl_tabulate, &table) < 0 || !attributes[IFLA_BRPORT_STATE])
+        return;
+    link->is_bridge_port = true;
+    link->port_state = get_u8(attributes[IFLA_BRPORT_STATE]);
+}
+
 static void read_kind(const struct nlattr *info, struct rtnl_link *link)
 {
     const struct nlattr *attributes[IFLA_INFO_MAX + 1] = {0};
     struct attribute_table table = {attributes, IFLA_INFO_MAX};
-    if (info && mnl_attr_parse_nested(info, tabulate, &table) >= 0)
-        read_text(attributes[IFLA_INFO_KIND], link->kind, sizeof link->kind);
+    char master_kind[RTNL_KIND_CAP] = {0};
+    if (!info || mnl_attr_parse_nested(info, rtnl_tabulate, &table) < 0)
+        return;
+    read_text(attributes[IFLA_INFO_KIND], link->kind, sizeof link->kind);
+    read_text(attributes[IFLA_INFO_SLAVE_KIND], master_kind, sizeof master_kind);
+    if (strcmp(link->kind, "bridge") == 0)
+        read_bridge(attributes[IFLA_INFO_DATA], link);
+    if (strcmp(master_kind, "bridge") == 0)
+        read_port_state(attributes[IFLA_INFO_SLAVE_DATA], link);
 }
 
 // IFLA_AF_SPEC holds one attribute per address family, each of which holds the family's own.
@@ -83,11 +105,11 @@ static void read_addrgenmode(const struct nlattr *families, struct rtnl_link *li
 {
     const struct nlattr *by_family[AF_INET6 + 1] = {0};
     struct attribute_table families_table = {by_family, AF_INET6};
-    if (!families || mnl_attr_parse_nested(families, tabulate, &families_table) < 0 || !by_family[AF_INET6])
+    if (!families || mnl_attr_parse_nested(families, rtnl_tabulate, &families_table) < 0 || !by_family[AF_INET6])
         return;
     const struct nlattr *attributes[IFLA_INET6_MAX + 1] = {0};
     struct attribute_table table = {attributes, IFLA_INET6_MAX};
-    if (mnl_attr_parse_nested(by_family[AF_INET6], tabulate, &table) < 0 || !attributes[IFLA_INET6_ADDR_GEN_MODE])
+    if (mnl_attr_parse_nested(by_family[AF_INET6], rtnl_tabulate, &table) < 0 || !attributes[IFLA_INET6_ADDR_GEN_MODE])
         return;
     link->has_addrgenmode = true;
     link->addrgenmode = get_u8(attributes[IFLA_INET6_ADDR_GEN_MODE]);
@@ -101,14 +123,16 @@ static int read_link(const struct nlmsghdr *answer, void *data)
     const struct ifinfomsg *header = mnl_nlmsg_get_payload(answer);
     const struct nlattr *attributes[IFLA_MAX + 1] = {0};
     struct attribute_table table = {attributes, IFLA_MAX};
-    if (mnl_attr_parse(answer, sizeof *header, tabulate, &table) < 0)
+    if (mnl_attr_parse(answer, sizeof *header, rtnl_tabulate, &table) < 0)
         return MNL_CB_ERROR;
     link->index = header->ifi_index;
     read_text(attributes[IFLA_IFNAME], link->name, sizeof link->name);
     link->flags = header->ifi_flags;
-    link->master = (int)get_u32(attributes[IFLA_MASTER]);
-    link->mtu = get_u32(attributes[IFLA_MTU]);
-    link->txqueuelen = get_u32(attributes[IFLA_TXQLEN]);
+    link->master = (int)rtnl_get_u32(attributes[IFLA_MASTER]);
+    link->lower = (int)rtnl_get_u32(attributes[IFLA_LINK]);
+    link->mtu = rtnl_get_u32(attributes[IFLA_MTU]);
+    link->txqueuelen = rtnl_get_u32(attributes[IFLA_TXQLEN]);
+    link->has_carrier = get_u8(attributes[IFLA_CARRIER]) != 0;
     link->operstate = get_u8(attributes[IFLA_OPERSTATE]);
     const struct nlattr *mac_address = attributes[IFLA_ADDRESS];
     if (mac_address && mnl_attr_get_payload_len(mac_address) == sizeof link->mac_address.b)
@@ -136,7 +160,7 @@ static int read_stats(const struct nlmsghdr *answer, void *data)
         return MNL_CB_OK;
     const struct nlattr *attributes[IFLA_MAX + 1] = {0};
     struct attribute_table table = {attributes, IFLA_MAX};
-    if (mnl_attr_parse(answer, sizeof(struct ifinfomsg), tabulate, &table) < 0)
+    if (mnl_attr_parse(answer, sizeof(struct ifinfomsg), rtnl_tabulate, &table) < 0)
         return MNL_CB_ERROR;
     // Newer kernels append fields: take what we know, refuse what is too short for it.
     size_t known_len = offsetof(struct rtnl_link_stats64, multicast);
@@ -161,7 +185,7 @@ static int find_link_local(const struct nlmsghdr *answer, void *data)
         return MNL_CB_OK;
     const struct nlattr *attributes[IFA_MAX + 1] = {0};
     struct attribute_table table = {attributes, IFA_MAX};
-    if (mnl_attr_parse(answer, sizeof *header, tabulate, &table) < 0)
+    if (mnl_attr_parse(answer, sizeof *header, rtnl_tabulate, &table) < 0)
         return MNL_CB_ERROR;
     const struct nlattr *ip = attributes[IFA_LOCAL] ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
     if (!ip || mnl_attr_get_payload_len(ip) != IPV6_LEN)
@@ -172,7 +196,7 @@ static int find_link_local(const struct nlmsghdr *answer, void *data)
     return MNL_CB_OK;
 }
 
-static struct nlmsghdr *begin_request(struct rtnl *rtnl, uint16_t type, uint16_t flags)
+struct nlmsghdr *rtnl_begin_request(struct rtnl *rtnl, uint16_t type, uint16_t flags)
 {
     struct nlmsghdr *request = mnl_nlmsg_put_header(rtnl->buffer);
     request->nlmsg_type = type;
@@ -183,14 +207,14 @@ static struct nlmsghdr *begin_request(struct rtnl *rtnl, uint16_t type, uint16_t
 
 static struct nlmsghdr *begin_link_request(struct rtnl *rtnl, uint16_t type, int index)
 {
-    struct nlmsghdr *request = begin_request(rtnl, type, NLM_F_ACK);
+    struct nlmsghdr *request = rtnl_begin_request(rtnl, type, NLM_F_ACK);
     struct ifinfomsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
     header->ifi_family = AF_UNSPEC;
     header->ifi_index = index;
     return request;
 }
 
-static int transact(struct rtnl *rtnl, const struct nlmsghdr *request, mnl_cb_t callback, void *data)
+int rtnl_transact(struct rtnl *rtnl, const struct nlmsghdr *request, mnl_cb_t callback, void *data)
 {
     uint32_t sequence = request->nlmsg_seq; // the answer overwrites the request's buffer
     if (mnl_socket_sendto(rtnl->socket, request, request->nlmsg_len) < 0)
@@ -223,7 +247,7 @@ static void put_broadcast(struct nlmsghdr *request, const struct cidr *address)
 static struct nlmsghdr *begin_address_request(struct rtnl *rtnl, uint16_t type, int index, const struct cidr *address)
 {
     uint16_t flags = type == RTM_NEWADDR ? NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL : NLM_F_ACK;
-    struct nlmsghdr *request = begin_request(rtnl, type, flags);
+    struct nlmsghdr *request = rtnl_begin_request(rtnl, type, flags);
     struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
     header->ifa_family = (uint8_t)address->family;
     header->ifa_prefixlen = address->prefix_len;
@@ -299,7 +323,7 @@ int rtnl_get_link(struct rtnl *rtnl, const char *name, struct rtnl_link *link)
         return -ENODEV;
     struct nlmsghdr *request = begin_link_request(rtnl, RTM_GETLINK, 0);
     mnl_attr_put_strz(request, IFLA_IFNAME, name);
-    int result = transact(rtnl, request, read_link, link);
+    int result = rtnl_transact(rtnl, request, read_link, link);
     if (result < 0)
         return result;
     return link->index > 0 ? 0 : -ENODEV;
@@ -310,18 +334,18 @@ int rtnl_get_link_at(struct rtnl *rtnl, int index, struct rtnl_link *link)
     *link = (struct rtnl_link){0};
     if (index <= 0)
         return -ENODEV;
-    return transact(rtnl, begin_link_request(rtnl, RTM_GETLINK, index), read_link, link);
+    return rtnl_transact(rtnl, begin_link_request(rtnl, RTM_GETLINK, index), read_link, link);
 }
 
 int rtnl_visit_ports(struct rtnl *rtnl, int master, void (*visit)(void *ctx, const struct rtnl_link *port), void *ctx)
 {
-    struct nlmsghdr *request = begin_request(rtnl, RTM_GETLINK, NLM_F_DUMP);
+    struct nlmsghdr *request = rtnl_begin_request(rtnl, RTM_GETLINK, NLM_F_DUMP);
     struct ifinfomsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
     header->ifi_family = AF_UNSPEC;
     mnl_attr_put_u32(request, IFLA_MASTER, (uint32_t)master);
     mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS); // a third of each answer
     struct ports_visit state = {.master = master, .visit = visit, .ctx = ctx};
-    return transact(rtnl, request, read_port, &state);
+    return rtnl_transact(rtnl, request, read_port, &state);
 }
 
 int rtnl_get_stats(struct rtnl *rtnl, int index, struct rtnl_stats *stats)
@@ -329,14 +353,14 @@ int rtnl_get_stats(struct rtnl *rtnl, int index, struct rtnl_stats *stats)
     *stats = (struct rtnl_stats){0};
     if (index <= 0)
         return -ENODEV;
-    return transact(rtnl, begin_link_request(rtnl, RTM_GETLINK, index), read_stats, stats);
+    return rtnl_transact(rtnl, begin_link_request(rtnl, RTM_GETLINK, index), read_stats, stats);
 }
 
 int rtnl_set_link_mtu(struct rtnl *rtnl, int index, uint32_t mtu)
 {
     struct nlmsghdr *request = begin_link_request(rtnl, RTM_SETLINK, index);
     mnl_attr_put_u32(request, IFLA_MTU, mtu);
-    return transact(rtnl, request, NULL, NULL);
+    return rtnl_transact(rtnl, request, NULL, NULL);
 }
 
 int rtnl_set_link_up(struct rtnl *rtnl, int index, bool is_up)
@@ -345,21 +369,21 @@ int rtnl_set_link_up(struct rtnl *rtnl, int index, bool is_up)
     struct ifinfomsg *header = mnl_nlmsg_get_payload(request);
     header->ifi_change = IFF_UP;
     header->ifi_flags = is_up ? IFF_UP : 0;
-    return transact(rtnl, request, NULL, NULL);
+    return rtnl_transact(rtnl, request, NULL, NULL);
 }
 
 int rtnl_set_link_master(struct rtnl *rtnl, int index, int master)
 {
     struct nlmsghdr *request = begin_link_request(rtnl, RTM_SETLINK, index);
     mnl_attr_put_u32(request, IFLA_MASTER, (uint32_t)master);
-    return transact(rtnl, request, NULL, NULL);
+    return rtnl_transact(rtnl, request, NULL, NULL);
 }
 
 int rtnl_set_txqueuelen(struct rtnl *rtnl, int index, uint32_t n_frames)
 {
     struct nlmsghdr *request = begin_link_request(rtnl, RTM_SETLINK, index);
     mnl_attr_put_u32(request, IFLA_TXQLEN, n_frames);
-    return transact(rtnl, request, NULL, NULL);
+    return rtnl_transact(rtnl, request, NULL, NULL);
 }
 
 int rtnl_set_addrgenmode(struct rtnl *rtnl, int index, uint8_t mode)
@@ -370,7 +394,7 @@ int rtnl_set_addrgenmode(struct rtnl *rtnl, int index, uint8_t mode)
     mnl_attr_put_u8(request, IFLA_INET6_ADDR_GEN_MODE, mode);
     mnl_attr_nest_end(request, inet6);
     mnl_attr_nest_end(request, families);
-    return transact(rtnl, request, NULL, NULL);
+    return rtnl_transact(rtnl, request, NULL, NULL);
 }
 
 int rtnl_add_address(struct rtnl *rtnl, int index, const struct cidr *address)
@@ -379,23 +403,23 @@ int rtnl_add_address(struct rtnl *rtnl, int index, const struct cidr *address)
         return -EINVAL;
     struct nlmsghdr *request = begin_address_request(rtnl, RTM_NEWADDR, index, address);
     put_broadcast(request, address);
-    return transact(rtnl, request, NULL, NULL);
+    return rtnl_transact(rtnl, request, NULL, NULL);
 }
 
 int rtnl_del_address(struct rtnl *rtnl, int index, const struct cidr *address)
 {
     if (!is_valid_address(address))
         return -EINVAL;
-    return transact(rtnl, begin_address_request(rtnl, RTM_DELADDR, index, address), NULL, NULL);
+    return rtnl_transact(rtnl, begin_address_request(rtnl, RTM_DELADDR, index, address), NULL, NULL);
 }
 
 int rtnl_get_link_local(struct rtnl *rtnl, int index, struct cidr *address)
 {
-    struct nlmsghdr *request = begin_request(rtnl, RTM_GETADDR, NLM_F_DUMP);
+    struct nlmsghdr *request = rtnl_begin_request(rtnl, RTM_GETADDR, NLM_F_DUMP);
     struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
     header->ifa_family = AF_INET6;
     struct link_local_search search = {.index = index, .address = address};
-    int result = transact(rtnl, request, find_link_local, &search);
+    int result = rtnl_transact(rtnl, request, find_link_local, &search);
     if (result < 0)
         return result;
     return search.is_found ? 0 : -EADDRNOTAVAIL;

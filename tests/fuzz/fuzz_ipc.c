@@ -22,6 +22,10 @@ static void check(const struct ipc_message *message)
     }
     ensure(message->kind != IPC_RELOADED || message->u.result < IPC_RESULT_COUNT);
     ensure(message->kind != IPC_SETTINGS || config_live_is_valid(&message->u.settings.live));
+    size_t len = strnlen(message->text, sizeof message->text);
+    ensure(len < sizeof message->text && (len > 0) == (message->kind == IPC_STATE));
+    for (size_t i = 0; i < len; i++)
+        ensure(message->text[i] >= ' ' && message->text[i] <= '~');
     for (size_t i = 0; i < message->n_addresses; i++)
         ensure(message->addresses[i].port != 0 && (message->addresses[i].family == AF_INET || message->addresses[i].family == AF_INET6));
 }
@@ -30,7 +34,7 @@ static void check(const struct ipc_message *message)
 static void check_guard(struct reader *in)
 {
     struct ipc_guard guard = {0};
-    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0, n_reloads = 0;
+    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0, n_states = 0, n_reloads = 0;
     bool has_been_ready = false;
 
     while (in->left > 0) {
@@ -39,11 +43,13 @@ static void check_guard(struct reader *in)
         enum ipc_verdict verdict = ipc_judge(&guard, &message, now_ns);
         n_lookups += message.kind == IPC_RESOLVE && verdict == IPC_TAKE;
         n_reloads += message.kind == IPC_RELOAD && verdict == IPC_TAKE;
-        bool is_limited = message.kind == IPC_RESOLVE || message.kind == IPC_RELOAD;
+        bool is_limited = message.kind == IPC_RESOLVE || message.kind == IPC_RELOAD || message.kind == IPC_STATE;
         ensure(is_limited || message.kind == IPC_READY || verdict == (message.kind == IPC_QUIT ? IPC_TAKE : IPC_HOSTILE));
         ensure(n_reloads <= 2U * IPC_RELOADS_MAX + (now_ns - start_ns) / (IPC_RELOAD_EVERY_MS * NS_PER_MS));
+        n_states += message.kind == IPC_STATE && verdict == IPC_TAKE;
         ensure(message.kind != IPC_READY || verdict == (has_been_ready ? IPC_HOSTILE : IPC_TAKE));
         has_been_ready = has_been_ready || message.kind == IPC_READY;
+        ensure(n_states <= 2U * IPC_STATES_MAX + (now_ns - start_ns) / (IPC_STATE_EVERY_MS * NS_PER_MS));
         ensure(n_lookups <= 2U * IPC_LOOKUPS_MAX + (now_ns - start_ns) / (IPC_LOOKUP_EVERY_MS * NS_PER_MS));
     }
 }
@@ -63,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (fds[0] < 0)
         ensure(ipc_pair(fds) == 0);
+    if (how & 4) // what is raw below may be a state as well; this one is more often a good one
+        reader_copy(&in, (uint8_t *)sent.text, in.left < 32 ? in.left : 32);
     if (is_raw) {
         if (in.left == 0 || send(fds[0], in.at, in.left, MSG_NOSIGNAL) < 0)
             return 0;

@@ -12,7 +12,7 @@
 
 #include "fuzz.h"
 
-enum { ANSWER_MAX = 2048 };
+enum { ANSWER_MAX = 2048, WAYS_FROM = 16 };
 
 static struct reader answers;
 static uint32_t sequence; // of the request
@@ -96,7 +96,8 @@ static void bound_numbers(uint8_t *bytes, size_t len)
 // Headers are made right where the input says so: type, length, sequence number and port.
 ssize_t mnl_socket_recvfrom(const struct mnl_socket *nl, void *buf, size_t size)
 {
-    static const uint16_t types[] = {RTM_NEWLINK, RTM_NEWADDR, NLMSG_ERROR, NLMSG_DONE};
+    static const uint16_t types[][4] = {{RTM_NEWLINK, RTM_NEWADDR, NLMSG_ERROR, NLMSG_DONE},
+                                        {RTM_NEWROUTE, RTM_NEWNEIGH, NLMSG_ERROR, NLMSG_DONE}};
     uint8_t how = reader_u8(&answers);
     (void)nl;
 
@@ -110,7 +111,7 @@ ssize_t mnl_socket_recvfrom(const struct mnl_socket *nl, void *buf, size_t size)
     if (!(how & 8) && chunk.len >= sizeof(struct nlmsghdr)) {
         struct nlmsghdr *header = buf;
         header->nlmsg_len = (uint32_t)chunk.len;
-        header->nlmsg_type = types[how & 3];
+        header->nlmsg_type = types[how >> 4 & 1][how & 3];
         header->nlmsg_flags = how & 4 ? NLM_F_MULTI : 0;
         header->nlmsg_seq = sequence;
         header->nlmsg_pid = 1;
@@ -134,6 +135,24 @@ static void visit(void *ctx, const struct rtnl_link *port)
     check_link(port);
     ensure(port->index > 0 && port->master == 7);
     (*n)++;
+}
+
+static void visit_neighbour(void *ctx, const struct rtnl_neighbour *neighbour)
+{
+    ensure(neighbour->address.family == AF_UNSPEC || neighbour->address.family == *(const uint8_t *)ctx);
+}
+
+static void look_for_ways(struct rtnl *rtnl, uint8_t which)
+{
+    uint8_t family = which & 1 ? AF_INET : which & 2 ? AF_INET6 : AF_BRIDGE;
+    struct rtnl_route_query query = {.mark = 7};
+    struct rtnl_route route;
+
+    ensure(addr_parse_ip(which & 1 ? "192.0.2.1" : "2001:db8::1", &query.to));
+    if (which & 4)
+        (void)!rtnl_visit_neighbours(rtnl, family, visit_neighbour, &family);
+    else if (rtnl_get_route(rtnl, &query, &route) == 0)
+        ensure(route.gateway.family == AF_UNSPEC || route.gateway.family == query.to.family);
 }
 
 static void change(struct rtnl *rtnl, uint8_t which)
@@ -183,7 +202,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             ensure(address.family == AF_INET6);
         break;
     default:
-        change(&rtnl, which / 6);
+        if (which / 6 < WAYS_FROM)
+            change(&rtnl, which / 6);
+        else
+            look_for_ways(&rtnl, which / 6 - WAYS_FROM);
     }
     rtnl_close(&rtnl);
     ensure(rtnl_open_watch(&watch) == 0 && rtnl_fd(&watch) < 0);

@@ -10,11 +10,13 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../src/daemon/ipc.h"
+#include "ethercord/clock.h"
 
 struct pair {
     int fds[2];
@@ -81,6 +83,8 @@ static struct ipc_message good(uint32_t kind)
     if (kind == IPC_SETTINGS) {
         message.u.settings.live.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
         message.u.settings.live.peer.is_present = true;
+    } else if (kind == IPC_STATE) {
+        memcpy(message.text, "peer site-b up ~", sizeof "peer site-b up ~");
     } else if (kind == IPC_LINE) {
         memset(message.u.line.text, '~', IPC_LINE_CAP - 1);
     }
@@ -247,6 +251,37 @@ static void test_addresses(void **state)
     }
 }
 
+static void test_states(void **state)
+{
+    static const char *const refused[] = {"", "a\nMAINPID=1", "\x1b[31m", "\x7f", "\xc3\xa4"};
+    struct ipc_message message = {.kind = IPC_STATE};
+
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        snprintf(message.text, sizeof message.text, "%s", refused[i]);
+        check_refused(*state, &message, sizeof message, "a state that is no line");
+    }
+    memset(message.text, 'x', sizeof message.text);
+    check_refused(*state, &message, sizeof message, "a state without an end");
+    message.text[sizeof message.text - 1] = '\0';
+    check_round_trip(*state, &message);
+    message.kind = IPC_RESOLVE;
+    check_refused(*state, &message, sizeof message, "a text where none belongs");
+}
+
+static void test_states_are_limited(void **state)
+{
+    struct ipc_guard guard = {0};
+    struct ipc_message message = {.kind = IPC_STATE, .text = "well"};
+    uint64_t now_ns = 1000 * NS_PER_S;
+
+    (void)state;
+    for (int i = 0; i < IPC_STATES_MAX; i++)
+        assert_int_equal(ipc_judge(&guard, &message, now_ns), IPC_TAKE);
+    assert_int_equal(ipc_judge(&guard, &message, now_ns), IPC_TOO_OFTEN);
+    for (int i = 0; i < 100; i++) // as often as ours ever does
+        assert_int_equal(ipc_judge(&guard, &message, now_ns += NS_PER_S), IPC_TAKE);
+}
+
 static void test_other_end_gone(void **state)
 {
     struct pair *pair = *state;
@@ -313,6 +348,8 @@ int main(void)
         WITH_PAIR(test_settings),
         WITH_PAIR(test_counts),
         WITH_PAIR(test_addresses),
+        WITH_PAIR(test_states),
+        cmocka_unit_test(test_states_are_limited),
         WITH_PAIR(test_other_end_gone),
         WITH_PAIR(test_gone_without_reading),
         WITH_PAIR(test_nobody_reads),

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,6 +149,220 @@ static void journal_lines(void **state)
     assert_int_equal(captured->n_writes, 5);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(captured->writes[i], expected[i]);
+}
+
+/* ---- the journal's own socket ---- */
+
+static struct sockaddr_un journal_at = {.sun_family = AF_UNIX};
+static int journal = -1;
+
+static int open_journal(void **state)
+{
+    (void)state;
+    snprintf(journal_at.sun_path, sizeof journal_at.sun_path, "/tmp/ethercord-test-journal.%d", (int)getpid());
+    journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return journal < 0 ? -1 : bind(journal, (const struct sockaddr *)&journal_at, sizeof journal_at);
+}
+
+static int close_journal(void **state)
+{
+    (void)state;
+    close(journal);
+    return unlink(journal_at.sun_path);
+}
+
+// The next entry, or NULL.
+static const char *entry(void)
+{
+    static char text[4096];
+    ssize_t n = recv(journal, text, sizeof text - 1, 0);
+
+    if (n < 0)
+        return NULL;
+    text[n] = '\0';
+    return text;
+}
+
+static void begin_entries(void)
+{
+    set_journal_stream(STDERR_FILENO, 0);
+    log_set_name("site-a");
+    log_open_journal(journal_at.sun_path);
+}
+
+static void entries_body(void)
+{
+    struct log_limit limit = {.n_swallowed = 2};
+
+    begin_entries();
+    log_error("an %s", "error");
+    log_tell(&(struct log_about){LOG_EVENT_PEER_UP, .peer = "site-b"}, "peer is up");
+    log_tell(&(struct log_about){.event = LOG_EVENT_UNDERLAY}, "below the level");
+    log_tell(&(struct log_about){LOG_EVENT_SEND_FAILED, .limit = &limit, .now_ns = NS_PER_S}, "can't send");
+    log_tell(&(struct log_about){LOG_EVENT_SEND_FAILED, .limit = &limit, .now_ns = 2 * NS_PER_S}, "swallowed");
+}
+
+static void entries_have_fields(void **state)
+{
+    char up[512], failed[512];
+    const struct log_event_entry *event = &log_events[LOG_EVENT_PEER_UP], *failure = &log_events[LOG_EVENT_SEND_FAILED];
+    (void)state;
+
+    snprintf(up, sizeof up,
+             "MESSAGE=site-a: peer is up\nPRIORITY=6\nSYSLOG_IDENTIFIER=ethercord\nETHERCORD_INSTANCE=site-a\nMESSAGE_ID=%s\n"
+             "ETHERCORD_EVENT=peer-up\nETHERCORD_PEER=site-b\n",
+             event->message_id);
+    snprintf(failed, sizeof failed,
+             "MESSAGE=site-a: can't send (2 like it before were not logged)\nPRIORITY=4\nSYSLOG_IDENTIFIER=ethercord\n"
+             "ETHERCORD_INSTANCE=site-a\nMESSAGE_ID=%s\nETHERCORD_EVENT=send-failed\n",
+             failure->message_id);
+    assert_int_equal(capture(entries_body)->n_writes, 0); // none of it to stderr as well
+    assert_string_equal(entry(), "MESSAGE=site-a: an error\nPRIORITY=3\nSYSLOG_IDENTIFIER=ethercord\nETHERCORD_INSTANCE=site-a\n");
+    assert_string_equal(entry(), up);
+    assert_string_equal(entry(), failed);
+    assert_null(entry());
+}
+
+static void hostile_entries_body(void)
+{
+    static char text[5000];
+
+    begin_entries();
+    log_tell(&(struct log_about){LOG_EVENT_PEER_UP, .peer = "b\nPRIORITY=0\n"}, "a\nPRIORITY=0\nMESSAGE\n\x01");
+    memset(text, 'x', sizeof text - 1);
+    log_tell(&(struct log_about){LOG_EVENT_PEER_UP, .peer = text}, "%s", text);
+}
+
+static void nothing_forges_a_field(void **state)
+{
+    (void)state;
+
+    capture(hostile_entries_body);
+    const char *text = entry();
+    assert_non_null(text);
+    assert_ptr_equal(strstr(text, "MESSAGE=site-a: a?PRIORITY=0?MESSAGE??\nPRIORITY=6\n"), text);
+    assert_non_null(strstr(text, "\nETHERCORD_PEER=b?PRIORITY=0?\n"));
+    assert_null(strstr(text, "\nPRIORITY=0"));
+    text = entry();
+    assert_non_null(text);
+    assert_in_range(strcspn(text, "\n"), LINE_MAX_LEN - 2, LINE_MAX_LEN);
+    assert_non_null(strstr(text, "\nPRIORITY=6\n")); // a long line costs none of its fields
+    assert_non_null(strstr(text, "\nETHERCORD_EVENT=peer-up\nETHERCORD_PEER=xxx"));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+}
+
+// A journal that takes nothing: its queue is as long as net.unix.max_dgram_qlen says.
+static void full_body(void)
+{
+    begin_entries();
+    for (int i = 0; i < 5000; i++)
+        log_info("%d", i);
+    while (entry())
+        continue;
+    log_info("the last one");
+}
+
+static void a_journal_that_hangs_costs_lines_and_no_time(void **state)
+{
+    unsigned n_lost = 0;
+    (void)state;
+
+    const struct captured *captured = capture(full_body);
+    assert_true(WIFEXITED(captured->status));
+    const char *text = entry();
+    assert_non_null(text);
+    assert_int_equal(sscanf(text, "MESSAGE=site-a: the last one (%u lines before this one are lost", &n_lost), 1);
+    assert_in_range(n_lost, 1, 4999);
+    assert_null(entry());
+}
+
+static void gone_body(void)
+{
+    begin_entries();
+    close(journal);
+    log_warning("as a line");
+}
+
+static void a_journal_whose_socket_is_gone_gets_lines(void **state)
+{
+    (void)state;
+
+    // The child's copy is closed there; this one has to be, too.
+    close(journal);
+    journal = -1;
+    unlink(journal_at.sun_path);
+    assert_string_equal(capture(gone_body)->writes[0], "<4>site-a: as a line\n");
+    assert_int_equal(open_journal(state), 0);
+}
+
+static void broken_body(void)
+{
+    int own = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    unlink(journal_at.sun_path);
+    (void)!bind(own, (const struct sockaddr *)&journal_at, sizeof journal_at);
+    begin_entries();
+    close(own); // restarted: nobody has the other end any more
+    log_warning("as a line");
+}
+
+static void a_journal_that_went_gets_lines(void **state)
+{
+    (void)state;
+
+    assert_string_equal(capture(broken_body)->writes[0], "<4>site-a: as a line\n");
+}
+
+static void not_a_journal_body(void)
+{
+    log_set_name("site-a");
+    log_open_journal(journal_at.sun_path);
+    log_warning("as a line");
+}
+
+static void without_a_journal_stream_there_are_no_entries(void **state)
+{
+    (void)state;
+
+    assert_string_equal(after_time(capture(not_a_journal_body)->writes[0]), "ethercord[site-a]: warning: as a line\n");
+    assert_null(entry());
+}
+
+static void events_are_told_apart(void **state)
+{
+    (void)state;
+
+    for (int i = LOG_EVENT_NONE + 1; i < LOG_EVENT_COUNT; i++) {
+        assert_int_equal(strspn(log_events[i].message_id, "0123456789abcdef"), 32);
+        assert_int_equal(strlen(log_events[i].message_id), 32);
+        assert_true(log_events[i].name[0] != '\0' && log_events[i].meaning[0] != '\0');
+        for (int k = LOG_EVENT_NONE + 1; k < i; k++) {
+            assert_string_not_equal(log_events[i].name, log_events[k].name);
+            assert_string_not_equal(log_events[i].message_id, log_events[k].message_id);
+        }
+    }
+}
+
+static void budget_body(void)
+{
+    struct log_budget budget = {0};
+    unsigned n = 0;
+
+    for (int i = 0; i < 1000; i++)
+        n += log_may_tell(&budget, (1000 + (uint64_t)i) * NS_PER_MS, "the TAP cord0");
+    n += log_may_tell(&budget, 1000 * NS_PER_S, "the TAP cord0");
+    log_info("%u", n);
+}
+
+static void what_flaps_has_a_budget(void **state)
+{
+    (void)state;
+
+    const struct captured *captured = capture(budget_body);
+    assert_int_equal(captured->n_writes, 2);
+    assert_string_equal(after_time(captured->writes[0]),
+                        "ethercord: warning: the TAP cord0 comes and goes, or changes, more often than is told here\n");
+    assert_string_equal(after_time(captured->writes[1]), "ethercord: info: 21\n");
 }
 
 static void foreign_journal_body(void)
@@ -296,12 +511,22 @@ static void clocks_run(void **state)
     assert_true(now_wall_ns() > UINT64_C(1600000000) * NS_PER_S);
 }
 
+#define WITH_JOURNAL(test) cmocka_unit_test_setup_teardown(test, open_journal, close_journal)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates),
         cmocka_unit_test(plain_lines),
         cmocka_unit_test(journal_lines),
+        WITH_JOURNAL(entries_have_fields),
+        WITH_JOURNAL(nothing_forges_a_field),
+        WITH_JOURNAL(a_journal_that_hangs_costs_lines_and_no_time),
+        WITH_JOURNAL(a_journal_whose_socket_is_gone_gets_lines),
+        WITH_JOURNAL(a_journal_that_went_gets_lines),
+        WITH_JOURNAL(without_a_journal_stream_there_are_no_entries),
+        cmocka_unit_test(events_are_told_apart),
+        cmocka_unit_test(what_flaps_has_a_budget),
         cmocka_unit_test(a_journal_stream_that_is_not_stderr_does_not_count),
         cmocka_unit_test(control_characters_forge_no_line),
         cmocka_unit_test(long_lines_are_cut),

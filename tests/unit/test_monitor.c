@@ -136,6 +136,12 @@ static void reloaded(int fd)
     stay();
 }
 
+static void state_of_two_lines(int fd)
+{
+    say(fd, &(struct ipc_message){.kind = IPC_STATE, .text = "well\nMAINPID=1"}, sizeof(struct ipc_message));
+    stay();
+}
+
 static void ready_twice(int fd)
 {
     say_kind(fd, IPC_READY);
@@ -280,17 +286,19 @@ static void run_monitor(void (*work)(int fd))
     if (sodium_init() < 0)
         _exit(99);
     stop_signals(SIG_BLOCK);
+    struct monitor_tools tools = {0};
+    notify_init(&tools.notify);
     pid_t worker = fork();
     if (worker == 0) {
         close(fds[0]);
         work(fds[1]);
     }
     close(fds[1]);
-    struct reload *reload = reload_new(config, NULL);
-    if (!reload)
+    tools.reload = reload_new(config, NULL);
+    if (!tools.reload)
         _exit(99);
-    found->exit_code = monitor_main(config, worker, fds[0], page, reload);
-    reload_free(reload);
+    found->exit_code = monitor_main(config, worker, fds[0], page, &tools);
+    reload_free(tools.reload);
     uv_library_shutdown(); // the threads that look names up: valgrind would miss their memory
     _exit(0);
 }
@@ -323,7 +331,7 @@ static void monitor(void (*work)(int fd))
 static void who_says_what_no_worker_says_is_ended(void **state)
 {
     static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind, kind_of_the_monitor, addresses, ready_twice, noise,
-                                              settings,      line,         reloaded};
+                                              settings,      line,         reloaded,     state_of_two_lines};
 
     (void)state;
     for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {

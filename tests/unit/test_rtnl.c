@@ -380,6 +380,93 @@ static void drops_are_counted(void **state)
     assert_int_equal(rtnl_del_address(rtnl, index, &address), 0);
 }
 
+static void states_of_a_bridge_and_its_ports(void **state)
+{
+    struct rtnl *rtnl = begin(state);
+    run("ip link add br9 type bridge stp_state 1 && ip link add v9 type veth peer name w9 && ip link set v9 master br9");
+    assert_true(look_up(rtnl, "br9").has_stp);
+    assert_false(look_up(rtnl, "br9").is_bridge_port);
+    assert_true(look_up(rtnl, "v9").is_bridge_port);
+    assert_int_equal(look_up(rtnl, "v9").port_state, 0); // disabled: it is down
+    assert_false(look_up(rtnl, "v9").has_carrier);
+    run("ip link set br9 up && ip link set v9 up && ip link set w9 up");
+    assert_true(look_up(rtnl, "v9").has_carrier);
+    assert_int_equal(look_up(rtnl, "v9").port_state, 1); // listening
+    run("ip link set br9 type bridge stp_state 0 && bridge link set dev v9 state 3");
+    assert_false(look_up(rtnl, "br9").has_stp);
+    assert_int_equal(look_up(rtnl, "v9").port_state, 3); // forwarding
+    assert_int_equal(look_up(rtnl, "v9").lower, look_up(rtnl, "w9").index);
+    run("ip link delete v9 && ip link delete br9");
+}
+
+static struct addr ip(const char *text)
+{
+    struct addr addr;
+    assert_true(addr_parse_ip(text, &addr));
+    return addr;
+}
+
+static void routes(void **state)
+{
+    struct rtnl *rtnl = begin(state);
+    struct rtnl_route route;
+    run("ip link set lo up && ip link add r1 type veth peer name s1 && ip link add r2 type veth peer name s2 && ip link set r1 up &&"
+        "ip link set r2 up && ip link set s1 up && ip link set s2 up && ip address add 192.0.2.1/24 dev r1 &&"
+        "ip address add 198.51.100.1/24 dev r2 && ip route add 203.0.113.0/24 via 192.0.2.9 && ip route add 203.0.113.0/24 via "
+        "198.51.100.9 table 7 &&"
+        "ip rule add fwmark 7 lookup 7 && ip address add 2001:db8::1/64 dev r1 nodad && ip route add 2001:db8:1::/64 via 2001:db8::9");
+    int r1 = look_up(rtnl, "r1").index, r2 = look_up(rtnl, "r2").index;
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = ip("192.0.2.2")}, &route), 0);
+    assert_int_equal(route.index, r1);
+    assert_int_equal(route.gateway.family, AF_UNSPEC);
+    assert_true(addr_equal_ip(&route.source, &(struct addr){.family = AF_INET, .ip = {192, 0, 2, 1}}));
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = ip("203.0.113.5")}, &route), 0);
+    assert_int_equal(route.index, r1);
+    assert_int_equal(route.gateway.ip[3], 9);
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = ip("203.0.113.5"), .mark = 7}, &route), 0);
+    assert_int_equal(route.index, r2);
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = ip("192.0.2.1")}, &route), 0);
+    assert_true(route.is_local);
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = ip("8.8.8.8")}, &route), -ENETUNREACH);
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = ip("2001:db8:1::5"), .from = ip("2001:db8::1")}, &route), 0);
+    assert_int_equal(route.index, r1);
+    assert_int_equal(route.gateway.ip[15], 9);
+    assert_int_equal(rtnl_get_route(rtnl, &(struct rtnl_route_query){.to = {.family = AF_UNSPEC}}, &route), -EINVAL);
+}
+
+struct wanted_neighbour {
+    int n;
+    struct rtnl_neighbour last;
+};
+
+static void keep_neighbour(void *ctx, const struct rtnl_neighbour *neighbour)
+{
+    static const uint8_t mac_address[] = {2, 0, 0, 0, 0, 7};
+    struct wanted_neighbour *wanted = ctx;
+    if (memcmp(neighbour->mac_address.b, mac_address, sizeof mac_address) != 0)
+        return;
+    wanted->n++;
+    wanted->last = *neighbour;
+}
+
+static void neighbours(void **state)
+{
+    struct rtnl *rtnl = begin(state);
+    struct wanted_neighbour wanted = {0};
+    run("ip link add n1 type veth peer name m1 && ip link set n1 up && ip neighbour add 192.0.2.77 lladdr 02:00:00:00:00:07 dev n1 &&"
+        "ip link add br8 type bridge && ip link set n1 master br8 && bridge fdb add 02:00:00:00:00:07 dev n1 master static");
+    int n1 = look_up(rtnl, "n1").index;
+    assert_int_equal(rtnl_visit_neighbours(rtnl, AF_INET, keep_neighbour, &wanted), 0);
+    assert_int_equal(wanted.n, 1);
+    assert_int_equal(wanted.last.index, n1);
+    assert_int_equal(wanted.last.address.ip[3], 77);
+    wanted = (struct wanted_neighbour){0};
+    assert_int_equal(rtnl_visit_neighbours(rtnl, AF_BRIDGE, keep_neighbour, &wanted), 0);
+    assert_int_equal(wanted.n, 1);
+    assert_int_equal(wanted.last.index, n1);
+    assert_int_equal(wanted.last.master, look_up(rtnl, "br8").index);
+}
+
 static void the_socket_is_not_inherited(void **state)
 {
     struct rtnl *rtnl = begin(state);
@@ -416,6 +503,9 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(drops_are_counted),
+        cmocka_unit_test(states_of_a_bridge_and_its_ports),
+        cmocka_unit_test(routes),
+        cmocka_unit_test(neighbours),
         cmocka_unit_test(the_socket_is_not_inherited),
         cmocka_unit_test(closing_twice),
     };
