@@ -51,14 +51,16 @@ static bool is_bool(const bool *flag)
 static bool is_payload_valid(const struct ipc_message *message)
 {
     switch (message->kind) {
+    case IPC_STATE:
+        return is_line(message->text, sizeof message->text);
     case IPC_RELOAD:
-        return is_bool(&message->u.reload.is_trial);
+        return is_bool(&message->reload.is_trial);
     case IPC_SETTINGS:
-        return is_bool(&message->u.settings.is_elsewhere) && config_live_is_valid(&message->u.settings.live);
+        return is_bool(&message->settings.is_elsewhere) && config_live_is_valid(&message->settings.live);
     case IPC_LINE:
-        return message->u.line.what < IPC_LINE_COUNT && is_line(message->u.line.text, sizeof message->u.line.text);
+        return message->line.what < IPC_LINE_COUNT && is_line(message->line.text, sizeof message->line.text);
     case IPC_RELOADED:
-        return message->u.result < IPC_RESULT_COUNT;
+        return message->result < IPC_RESULT_COUNT;
     default:
         return true;
     }
@@ -69,8 +71,6 @@ static bool is_valid(const struct ipc_message *message)
     if (message->kind == 0 || message->kind >= IPC_KIND_COUNT || message->n_addresses > PEER_ADDRESSES_MAX)
         return false;
     if (message->kind != IPC_ADDRESSES && message->n_addresses != 0)
-        return false;
-    if (message->kind == IPC_STATE ? !is_line(message->text, sizeof message->text) : message->text[0] != '\0')
         return false;
     for (uint32_t i = 0; i < message->n_addresses; i++)
         if (!is_address_valid(&message->addresses[i]))

@@ -44,9 +44,9 @@ struct ipc_message {
     uint32_t kind;
     uint32_t id; // IPC_RELOAD, and the answer to it
     uint32_t n_addresses;
-    struct addr addresses[PEER_ADDRESSES_MAX];
-    char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
-    union {                  // by kind; zeros for all that is not named here
+    union { // by kind; what is not named here has nothing more to say
+        struct addr addresses[PEER_ADDRESSES_MAX];
+        char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
         struct {
             bool is_trial;
         } reload; // IPC_RELOAD
@@ -59,7 +59,7 @@ struct ipc_message {
             char text[IPC_LINE_CAP];
         } line;          // IPC_LINE: printable, with a NUL behind it
         uint32_t result; // IPC_RELOADED: enum ipc_result
-    } u;
+    };
 };
 
 // What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.

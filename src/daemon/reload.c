@@ -158,11 +158,11 @@ static bool compare(struct reload *reload)
 static void put_into_force(struct reload *reload)
 {
     struct ipc_message message;
-    struct config_live *live = &message.u.settings.live;
+    struct config_live *live = &message.settings.live;
 
     memset(&message, 0, sizeof message);
     message.kind = IPC_SETTINGS;
-    message.u.settings.is_elsewhere = reload->changes.is_elsewhere;
+    message.settings.is_elsewhere = reload->changes.is_elsewhere;
     config_live_get(live, reload->next);
     int error = ipc_send(reload->ipc_fd, &message);
     if (!error) {
@@ -241,11 +241,11 @@ static void tell(struct reload *reload)
         if (reload->told < reload->n_lines) {
             const struct line *line = &reload->lines[reload->told];
             message.kind = IPC_LINE;
-            message.u.line.what = line->what;
-            memcpy(message.u.line.text, line->text, sizeof line->text);
+            message.line.what = line->what;
+            memcpy(message.line.text, line->text, sizeof line->text);
         } else {
             message.kind = IPC_RELOADED;
-            message.u.result = reload->result;
+            message.result = reload->result;
         }
         error = ipc_send(reload->ipc_fd, &message);
         reload->told += !error;
@@ -298,7 +298,7 @@ void reload_answer(struct reload *reload, const struct ipc_message *request)
 {
     if (reload->is_telling)
         return;
-    bool is_trial = request->u.reload.is_trial;
+    bool is_trial = request->reload.is_trial;
     run(reload, is_trial, !is_trial && may_log(reload, now_boot_ns()));
     reload->id = request->id;
     reload->told = 0;

@@ -94,7 +94,7 @@ static void clear_lines(struct reload_requests *requests)
 
 static void ask_monitor(struct reload_requests *requests)
 {
-    struct ipc_message message = {.kind = IPC_RELOAD, .id = ++requests->id, .u.reload.is_trial = requests->is_trial};
+    struct ipc_message message = {.kind = IPC_RELOAD, .id = ++requests->id, .reload.is_trial = requests->is_trial};
 
     clear_lines(requests);
     requests->is_asking = true;
@@ -137,9 +137,9 @@ void reload_requests_take(struct reload_requests *requests, const struct ipc_mes
     if (!requests->is_asking || message->id != requests->id) // of one that was given up
         return;
     if (message->kind == IPC_LINE)
-        json_array_append_new(requests->lines[message->u.line.what], json_string(message->u.line.text));
+        json_array_append_new(requests->lines[message->line.what], json_string(message->line.text));
     else
-        answer_all(requests, (enum ipc_result)message->u.result, NULL);
+        answer_all(requests, (enum ipc_result)message->result, NULL);
 }
 
 int reload_requests_start(struct reload_requests *requests, uv_loop_t *uv)

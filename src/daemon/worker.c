@@ -230,9 +230,9 @@ static void take_settings(struct worker *worker, const struct ipc_message *messa
 {
     struct node_config node_config;
 
-    config_live_put(worker->config, &message->u.settings.live);
+    config_live_put(worker->config, &message->settings.live);
     node_config_fill(&node_config, worker->config, &worker->devices->tap_mac);
-    node_reconfigure(&worker->node, &node_config, message->u.settings.is_elsewhere, now_boot_ns(), now_wall_ns());
+    node_reconfigure(&worker->node, &node_config, message->settings.is_elsewhere, now_boot_ns(), now_wall_ns());
     sodium_memzero(&node_config, sizeof node_config);
     config_wipe_secrets(worker->config);
     log_set_level(worker->config->log_level);

@@ -16,13 +16,13 @@ static void check(const struct ipc_message *message)
     ensure(message->kind >= IPC_READY && message->kind < IPC_KIND_COUNT && message->n_addresses <= PEER_ADDRESSES_MAX);
     ensure(message->kind == IPC_ADDRESSES || message->n_addresses == 0);
     if (message->kind == IPC_LINE) {
-        ensure(message->u.line.what < IPC_LINE_COUNT && message->u.line.text[0] && memchr(message->u.line.text, '\0', IPC_LINE_CAP));
-        for (const char *c = message->u.line.text; *c; c++)
+        ensure(message->line.what < IPC_LINE_COUNT && message->line.text[0] && memchr(message->line.text, '\0', IPC_LINE_CAP));
+        for (const char *c = message->line.text; *c; c++)
             ensure(*c >= ' ' && *c <= '~');
     }
-    ensure(message->kind != IPC_RELOADED || message->u.result < IPC_RESULT_COUNT);
-    ensure(message->kind != IPC_SETTINGS || config_live_is_valid(&message->u.settings.live));
-    size_t len = strnlen(message->text, sizeof message->text);
+    ensure(message->kind != IPC_RELOADED || message->result < IPC_RESULT_COUNT);
+    ensure(message->kind != IPC_SETTINGS || config_live_is_valid(&message->settings.live));
+    size_t len = message->kind == IPC_STATE ? strnlen(message->text, sizeof message->text) : 0;
     ensure(len < sizeof message->text && (len > 0) == (message->kind == IPC_STATE));
     for (size_t i = 0; i < len; i++)
         ensure(message->text[i] >= ' ' && message->text[i] <= '~');
@@ -78,9 +78,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sent.n_addresses = reader_u8(&in) % (PEER_ADDRESSES_MAX + 2);
         reader_copy(&in, (uint8_t *)sent.addresses, in.left < sizeof sent.addresses ? in.left : sizeof sent.addresses);
         if (in.left > 0 && reader_u8(&in) & 1) // right but for what follows
-            sent.u.settings.live = (struct config_live){.ciphers = 1U << CIPHER_CHACHA20_POLY1305, .peer.is_present = true};
-        size_t at = in.left > 1 ? reader_u8(&in) * sizeof sent.u / 256 : 0;
-        reader_copy(&in, (uint8_t *)&sent.u + at, in.left < sizeof sent.u - at ? in.left : sizeof sent.u - at);
+            sent.settings.live = (struct config_live){.ciphers = 1U << CIPHER_CHACHA20_POLY1305, .peer.is_present = true};
+        enum { BEGIN = offsetof(struct ipc_message, addresses), CAP = sizeof sent - BEGIN };
+        size_t at = in.left > 1 ? reader_u8(&in) * (size_t)CAP / 256 : 0;
+        reader_copy(&in, (uint8_t *)&sent + BEGIN + at, in.left < CAP - at ? in.left : CAP - at);
         ensure(ipc_send(fds[0], &sent) == 0);
     }
     int result = ipc_receive(fds[1], &message);

@@ -117,15 +117,15 @@ static void addresses(int fd)
 static void settings(int fd)
 {
     struct ipc_message message = {.kind = IPC_SETTINGS};
-    message.u.settings.live.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
-    message.u.settings.live.peer.is_present = true;
+    message.settings.live.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
+    message.settings.live.peer.is_present = true;
     say(fd, &message, sizeof message);
     stay();
 }
 
 static void line(int fd)
 {
-    struct ipc_message message = {.kind = IPC_LINE, .u.line.text = "x"};
+    struct ipc_message message = {.kind = IPC_LINE, .line.text = "x"};
     say(fd, &message, sizeof message);
     stay();
 }
@@ -218,8 +218,8 @@ static void asker(int fd)
 
     (void)ipc_send(fd, &(struct ipc_message){.kind = IPC_RELOAD, .id = 3});
     while (poll(&poll_fd, 1, 10000) == 1 && ipc_receive(fd, &message) == 1) {
-        found->n_asked += message.kind == IPC_LINE && message.id == 3 && message.u.line.what == IPC_LINE_ERROR;
-        if (message.kind == IPC_RELOADED && message.id == 3 && message.u.result == IPC_RESULT_FAILED) {
+        found->n_asked += message.kind == IPC_LINE && message.id == 3 && message.line.what == IPC_LINE_ERROR;
+        if (message.kind == IPC_RELOADED && message.id == 3 && message.result == IPC_RESULT_FAILED) {
             found->n_answers++;
             say_kind(fd, IPC_QUIT);
         } else if (message.kind == IPC_STOP) {
