@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "ethercord/addr.h"
+#include "ethercord/hook_settings.h"
 #include "ethercord/keys.h"
 #include "ethercord/log.h"
 #include "ethercord/peer.h"
@@ -77,6 +78,7 @@ struct config {
     struct tap_settings tap;
     struct shortcut_config shortcut; // mac and mtu are filled in; the TAP's MAC address is not known here
     struct peer_settings peer;
+    struct hook_settings hooks;
 };
 
 struct config_message {

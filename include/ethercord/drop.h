@@ -77,6 +77,10 @@ enum drop_reason { DROP_REASONS(DROP_ENUM) DROP_COUNT };
     X(TX_DATAGRAM_BYTES, "tx_datagram_bytes") /* UDP payload */                                                                            \
     X(TX_COPIES, "tx_copies")                 /* datagrams sent a second time, to where the peer may be now */                             \
     X(RX_DATAGRAMS, "rx_datagrams")                                                                                                        \
+    X(RX_MESSAGES, "rx_messages")                   /* data messages of the peer that were accepted */                                     \
+    X(RX_MESSAGES_EXPECTED, "rx_messages_expected") /* counters up to the newest of those */                                               \
+    X(RX_MESSAGES_LATE, "rx_messages_late")         /* of rx_messages: behind a later one */                                               \
+    X(RX_MESSAGES_REPEATED, "rx_messages_repeated") /* of replayed: came again, and could still be told from those too old */              \
     X(RX_DATAGRAM_BYTES, "rx_datagram_bytes")                                                                                              \
     X(TX_TRAINS, "tx_trains") /* trains sent, in one call or not; a single datagram is one, too */                                         \
     X(RX_TRAINS, "rx_trains")                                                                                                              \
@@ -124,6 +128,11 @@ static inline void count_drop(struct counters *counters, enum drop_reason reason
 static inline void count_traffic(struct counters *counters, enum traffic_counter counter, uint64_t n)
 {
     count_add(&counters->traffic[counter], n);
+}
+
+static inline uint64_t traffic_counted(const struct counters *counters, enum traffic_counter counter)
+{
+    return atomic_load_explicit(&counters->traffic[counter], memory_order_relaxed);
 }
 
 // Never NULL for a valid value; an invalid one is our bug and aborts.

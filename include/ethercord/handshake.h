@@ -18,6 +18,7 @@
 #include "ethercord/peer.h"
 #include "ethercord/random.h"
 #include "ethercord/ring.h"
+#include "ethercord/rx.h"
 #include "ethercord/shortcut.h"
 #include "ethercord/udp.h"
 
@@ -50,8 +51,13 @@ struct handshake {
     struct ring *orders_tx, *orders_rx;
     struct ring *reports[2], *hints[2]; // of tx, of rx
     void (*event)(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict);
+    // An echo of the application's own was answered; NULL = there are none.
+    void (*echoed)(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
     void *event_ctx;
 
+    const struct counters *tx_counters;
+    const struct rx *rx;            // what it has counted
+    struct quality_past past;       // of the peer
     struct ring *cookie_requests;   // of rx
     _Atomic uint32_t pending_index; // of our initiation that waits for its response, for rx; 0 = none
     struct cookie_checker checker;  // gives cookies out; rx looks at them when they come back
@@ -64,13 +70,17 @@ struct handshake {
 };
 
 // The references are filled in by the caller before.
-void handshake_init(struct handshake *handshake);
+void handshake_init(struct handshake *handshake, uint64_t now_ns);
 void handshake_deinit(struct handshake *handshake);
 
 // Everything that has arrived and everything that is due; returns the next deadline.
 uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns);
 // Says goodbye to the peer, if there is a session; the datagram leaves with tx's next turn.
 void handshake_stop(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns);
+// An echo to the peer; `echoed` says when it is answered. False: there is no session to send it in.
+bool handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
+// What the way to the peer was like over that span. There must be a peer.
+void handshake_look(const struct handshake *handshake, enum quality_span span, uint64_t now_ns, struct quality_change *change);
 void handshake_set_addresses(struct handshake *handshake, const struct addr *addresses, size_t n, uint64_t now_ns);
 
 #endif

@@ -41,6 +41,7 @@ struct node_hooks {
     void *ctx;
     void (*wake)(void *ctx, enum node_thread thread);                                               // any thread
     void (*event)(void *ctx, enum handshake_event event, const struct shortcut_conflict *conflict); // on main
+    void (*echoed)(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);            // on main; NULL = not wanted
     struct random_source random;
 };
 
@@ -100,6 +101,12 @@ void node_set_addresses(struct node *node, const struct addr *addresses, size_t 
 // memory for reassembly can't change any more and are not looked at. Nothing happens to what is as it was before. `is_elsewhere`: the
 // endpoint's name is another one than before. A peer with another public key is another peer: goodbye, and a new beginning.
 void node_reconfigure(struct node *node, const struct node_config *config, bool is_elsewhere, uint64_t now_ns, uint64_t wall_ns);
+// An echo to the peer: `echoed` says when it is answered. The id is to be unguessable. False: there is no session to send it in.
+bool node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
+// Somebody looks at the peer: the round trip is measured more often for some seconds.
+void node_watch(struct node *node, uint64_t now_ns);
+// What the way to the peer was like over that span. There must be a peer.
+void node_look(const struct node *node, enum quality_span span, uint64_t now_ns, struct quality_change *change);
 // NULL when there is no peer.
 const struct peer *node_peer(const struct node *node);
 void node_count(const struct node *node, struct counters *sum);

@@ -24,13 +24,15 @@
 #include "ethercord/cookie.h"
 #include "ethercord/noise.h"
 #include "ethercord/pmtu.h"
+#include "ethercord/quality.h"
 #include "ethercord/random.h"
 #include "ethercord/session.h"
 #include "ethercord/timers.h"
 #include "ethercord/wire.h"
 
-enum { PEER_NAME_CAP = 32, PEER_ADDRESSES_MAX = 8, PEER_ACTS_MAX = 16 };
+enum { PEER_NAME_CAP = 32, PEER_ADDRESSES_MAX = 8, PEER_ACTS_MAX = 16, PEER_ECHOES = 16 };
 #define PEER_RESOLVE_EVERY_NS (15 * NS_PER_S) // while the peer does not answer
+#define PEER_WATCHED_NS (5 * NS_PER_S)        // so long after somebody looked
 
 struct peer_config {
     char name[PEER_NAME_CAP];
@@ -80,7 +82,7 @@ enum peer_act_kind {
 struct peer_control {
     bool is_keepalive; // no record at all
     enum record_type type;
-    uint8_t body[WIRE_CONTROL_MAX]; // PROBE…, ECHO…: the token
+    uint8_t body[WIRE_CONTROL_MAX]; // PROBE…, ECHO…: the token; PATH_REPORT: what it says
     uint16_t size;                  // PROBE: of the outer packet, which is padded up to that; 0 = as small as it is
     bool has_to;
     struct endpoint to;
@@ -171,6 +173,11 @@ struct peer_rival {     // the peer's key at two places at once: each takes the 
     uint64_t returned_ns;
 };
 
+struct peer_echo {    // that was not answered yet
+    uint64_t sent_ns; // 0 = none
+    uint8_t id[WIRE_TOKEN_LEN];
+};
+
 struct peer {
     struct peer_config config;
     const struct peer_self *self;
@@ -212,11 +219,12 @@ struct peer {
     struct pmtu pmtu;
     uint16_t told_path_mtu; // to tx
 
-    uint64_t echo_sent_ns;
-    bool is_echo_waiting; // for its answer
-    uint64_t echoed_ns;   // when an answer last came; 0 = never
-    uint8_t echo_id[WIRE_TOKEN_LEN];
-    uint64_t rtt_ns; // 0 = not known
+    struct peer_echo echoes[PEER_ECHOES]; // under the current keypair: a ring
+    unsigned next_echo;
+    uint64_t echo_sent_ns; // the last one
+    uint64_t echoed_ns;    // when an answer last came; 0 = never
+    struct quality quality;
+    uint64_t watched_ns; // when somebody last looked at it; 0 = never
 
     bool is_up;
     enum peer_reason reason;
@@ -266,9 +274,12 @@ void peer_confirmed(struct peer *peer, uint32_t local_index, const struct endpoi
 void peer_moved(struct peer *peer, const struct endpoint *from, uint64_t bytes, const struct peer_input *input, struct peer_acts *acts);
 void peer_probe_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN_LEN], const struct peer_input *input,
                          struct peer_acts *acts);
-void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input);
-// The largest data message that the peer has received lately, bytes of UDP payload.
-void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_input *input);
+// False when it is none of the peer's own echoes.
+bool peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input);
+// What the peer says, under that keypair of ours, has arrived of what we sent.
+void peer_path_reported(struct peer *peer, const struct path_report *report, uint32_t local_index, const struct peer_input *input);
+// Somebody wants to know how good the way is: the round trip is measured more often for a while.
+void peer_watch(struct peer *peer, uint64_t now_ns);
 // Our kernel has no way to the endpoint.
 void peer_unreachable(struct peer *peer, const struct peer_input *input);
 // How many places are known where the peer may be: the endpoint, and the configured addresses but that.
@@ -282,6 +293,7 @@ void peer_path_hinted(struct peer *peer, const struct addr *remote, uint32_t siz
 void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct peer_input *input, struct peer_acts *acts);
 
 enum peer_state peer_state(const struct peer *peer);
+const char *peer_state_name(enum peer_state state); // "down", "handshaking", "up"
 
 // TAI64N of a wall-clock time, whitened to 2^24 ns.
 void tai64n_from_wall(uint8_t out[static WIRE_TIMESTAMP_LEN], uint64_t wall_ns);

@@ -39,7 +39,8 @@ struct rx_datagram {
     const uint8_t *bytes;
     size_t len;
     uint8_t ecn;
-    struct data_header header; // of a data message
+    struct data_header header;    // of a data message
+    struct recv_session *session; // … that was opened
 };
 
 struct rx {
@@ -71,9 +72,11 @@ struct rx {
     uint64_t moved_ns;        // of the last report
     bool has_moved;           // as main was told last
 
-    size_t largest;       // data message accepted since the last report to the peer, bytes
-    uint64_t reported_ns; // when that was
-    uint64_t too_big_ns;  // of the last hint to main
+    size_t largest;             // data message accepted since the last report to the peer, bytes
+    uint64_t reported_ns;       // when that was
+    bool is_report_wanted;      // whatever has arrived
+    _Atomic uint64_t n_excused; // data messages that are missing, and of which the peer says that they need not arrive
+    uint64_t too_big_ns;        // of the last hint to main
     struct log_limit underlay_limit;
 
     struct reassembly reassembly;
@@ -104,5 +107,8 @@ void rx_take_errors(struct rx *rx, int which, uint64_t now_ns);
 void rx_take_orders(struct rx *rx, uint64_t now_ns);
 // What is due by time (a run that is open, reassembly, announcements); returns the next deadline, or 0.
 uint64_t rx_tick(struct rx *rx, uint64_t now_ns);
+
+// What has become of the peer's data messages; from any thread.
+void rx_arrivals(const struct rx *rx, struct arrivals *arrivals);
 
 #endif

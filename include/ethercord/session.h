@@ -36,6 +36,7 @@ struct send_session {
     uint64_t born_ns;
     uint64_t next_counter;
     uint64_t n_blocks;
+    uint64_t n_excused; // counters that the peer need not miss: of probes, and of what our own kernel refused
     struct session_limits limits;
     bool is_taken; // main's: whether this place of the keystore is in use
 };
@@ -48,6 +49,10 @@ struct recv_session {
     bool is_confirmed; // a data message under it has come: the peer is known to have the keys
     bool is_taken;
     struct replay replay;
+    uint64_t n_accepted;
+    uint64_t n_probes;     // of those
+    uint64_t told_excused; // as the peer said: see send_session
+    uint64_t n_excused;    // … and what that means for what is missing here
 };
 
 // Two per keypair; previous, current, next and what is on its way back.
@@ -88,5 +93,9 @@ void session_seal(const struct send_session *session, uint64_t counter, const ui
 // message + WIRE_DATA_HEADER_LEN, else it must not overlap with the message.
 enum drop_reason session_open(struct recv_session *session, const uint8_t *message, size_t len, uint64_t now_ns, uint8_t *payload)
     __attribute__((warn_unused_result));
+
+// The peer says that so many of its counters are not to be missed; what it said before stays, if it was more. Returns how many more or
+// fewer of those that are missing are excused now. Call it also when a probe has come: with 0.
+int64_t recv_session_excuse(struct recv_session *session, uint64_t told);
 
 #endif

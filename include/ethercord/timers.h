@@ -26,6 +26,8 @@ struct timing {
     uint64_t dead_after_ns;           // silence after which the peer is down
     uint64_t probe_every_ns;          // endpoint validation
     uint64_t persistent_keepalive_ns; // 0 = off
+    uint64_t sample_every_ns;         // round trip, while nobody looks at it; 0 = not at all
+    uint64_t watched_every_ns;        // … and while somebody does
 };
 void timing_default(struct timing *timing);
 
@@ -69,7 +71,8 @@ struct timers_view {
     uint64_t received_ns;
     uint64_t sent_ns;
     uint64_t echo_sent_ns;
-    uint64_t retry_ns; // deadline of the next attempt; also without a handshake in progress the earliest moment for one
+    uint64_t sample_every_ns; // 0 = no echo but after silence
+    uint64_t retry_ns;        // deadline of the next attempt; also without a handshake in progress the earliest moment for one
     uint64_t reject_after_ns;
 };
 

@@ -44,7 +44,8 @@ struct tx_datagram {
     bool is_segment;
     bool is_fragment; // if one piece is refused the others are of no use
     bool is_last_fragment;
-    bool is_probe; // of the path MTU: that it is refused is an answer, too
+    bool is_probe;   // of the path MTU: that it is refused is an answer, too
+    bool is_excused; // the peer will be told not to miss it
 };
 
 // A frame on its way into a datagram. There are TAP_TAILROOM free bytes behind it.

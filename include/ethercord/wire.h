@@ -113,7 +113,7 @@ enum record_type {
     RECORD_PROBE_ANSWER = 5, // the token
     RECORD_ECHO = 6,         // 8-byte id
     RECORD_ECHO_ANSWER = 7,  // the id
-    RECORD_PATH_REPORT = 8,  // u16: the longest data message received lately; more may follow
+    RECORD_PATH_REPORT = 8,  // what arrives of what the peer sends: struct path_report
     RECORD_GOODBYE = 9,      // empty: this keypair ends
     RECORD_TYPE_COUNT
 };
@@ -123,10 +123,32 @@ enum { WIRE_TOKEN_LEN = 8 };               // of PROBE… and ECHO…
 enum { WIRE_TOKEN_MESSAGE_LEN = WIRE_DATA_OVERHEAD + WIRE_TOKEN_LEN + WIRE_RECORD_OVERHEAD };
 // Specification constant: an endpoint that has not answered a probe yet gets so many times the bytes that came from it.
 enum { WIRE_AMPLIFICATION_MAX = 3 };
-enum { WIRE_PATH_REPORT_LEN = 2 }; // what a PATH_REPORT has at least
-enum { WIRE_CONTROL_MAX = WIRE_TOKEN_LEN };
+enum {
+    WIRE_PATH_REPORT_MIN = 2,                            // what a PATH_REPORT has at least
+    WIRE_PATH_REPORT_LEN = WIRE_PATH_REPORT_MIN + 5 * 8, // with all that is known of it here
+    WIRE_CONTROL_MAX = WIRE_PATH_REPORT_LEN
+};
 // Bytes of body that a control record is sent with (a PROBE: without its padding).
 size_t wire_control_len(enum record_type type);
+
+// What has become of one direction's data messages, of all keypairs together.
+struct arrivals {
+    uint64_t n_expected; // counters up to the newest that arrived
+    uint64_t n_lost;     // of those: not here. Less again when they come late
+    uint64_t n_late;     // came behind a later one
+    uint64_t n_repeated; // came again
+};
+struct path_report {
+    uint16_t largest; // data message accepted since the last report, bytes; 0 = none
+    bool has_arrivals;
+    struct arrivals arrivals; // at the sender of the report
+    uint64_t n_excused;       // of the keypair that seals the report: counters of the sender's own that nobody is to miss
+};
+void path_report_encode(const struct path_report *report, uint8_t out[static WIRE_PATH_REPORT_LEN]);
+// The body of a record that was decoded. What a shorter one does not have, or what contradicts itself, is not there (has_arrivals).
+void path_report_decode(struct path_report *report, const uint8_t *body, size_t len);
+// In a body that was encoded: the sending thread alone knows it.
+void path_report_set_excused(uint8_t body[static WIRE_PATH_REPORT_LEN], uint64_t n_excused);
 
 struct record {
     enum record_type type;

@@ -58,6 +58,7 @@ static const struct option_row stop_options[] = {RUN_DIR_ROW, {.name = NULL}};
 
 static const struct option_row status_options[] = {
     {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the whole status as JSON"},
+    {"watch", 'w', NULL, OPTION_FLAG, FIELD(wants_watch), false, "again each second, in place, with graphs of the last minute"},
     RUN_DIR_ROW,
     {.name = NULL},
 };
@@ -67,6 +68,21 @@ static const struct option_row doctor_options[] = {
     RUN_DIR_ROW,
     {.name = NULL},
 };
+
+static const struct option_row ping_options[] = {
+    {"count", 'c', "N", OPTION_TEXT, FIELD(count), false, "so many echoes (without: until Ctrl-C)"},
+    {"interval", 'i', "S", OPTION_TEXT, FIELD(interval), false, "seconds between two, 0.01 to 3600 (default 1)"},
+    {"deadline", 'w', "S", OPTION_TEXT, FIELD(deadline), false, "ends after so many seconds, whatever has been answered"},
+    {"quiet", 'q', NULL, OPTION_FLAG, FIELD(is_quiet), false, "only the summary"},
+    {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "only the summary, as JSON"},
+    RUN_DIR_ROW,
+    {.name = NULL},
+};
+
+static void print_ping_help(FILE *out)
+{
+    fprintf(out, "\nThe exit code is 0 when at least one echo was answered, 1 when none was or the instance does not run.\n");
+}
 
 static const struct option_row answer_options[] = {
     {"tap", 't', "NAME", OPTION_TEXT, FIELD(tap), true, "name of the TAP; also names the instance"},
@@ -97,6 +113,9 @@ static const struct command commands[] = {
     {"reload", "[NAME]", 0, 1, reload_options, "Has a running instance read its file again, without dropping what did not change", NULL,
      command_reload},
     {"stop", "[NAME]", 0, 1, stop_options, "Stops a running instance, and returns when it has ended", NULL, command_stop},
+    {"ping", "[NAME]", 0, 1, ping_options,
+     "Sends echoes through the tunnel of a running instance, and says how long they take and how many are lost", print_ping_help,
+     command_ping},
     {"doctor", "[NAME|FILE]", 0, 1, doctor_options,
      "Looks for what is wrong, around a running instance or before a start on FILE, and says what to do", print_checks_help,
      command_doctor},

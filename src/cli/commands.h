@@ -34,6 +34,7 @@ int command_check(const struct command_line *line);
 int command_run(const struct command_line *line);
 int command_reload(const struct command_line *line);
 int command_stop(const struct command_line *line);
+int command_ping(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_doctor(const struct command_line *line);
 int command_answer(const struct command_line *line);

@@ -6,11 +6,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,6 +54,18 @@ static bool find_only_instance(const char *run_dir, char name[static INSTANCE_NA
     return n == 1;
 }
 
+static void describe_permission(const char *path, char problem[static CONTROL_PROBLEM_CAP])
+{
+    struct stat st;
+    const struct group *group = stat(path, &st) == 0 && st.st_gid != 0 ? getgrgid(st.st_gid) : NULL;
+
+    if (group)
+        snprintf(problem, CONTROL_PROBLEM_CAP, "no permission for %s; run this as root, or as a member of the group '%s'", path,
+                 group->gr_name);
+    else
+        snprintf(problem, CONTROL_PROBLEM_CAP, "no permission for %s; run this as root", path);
+}
+
 static void describe_connect_error(int error, const char *name, const char *path, char problem[static CONTROL_PROBLEM_CAP])
 {
     if (error == ENOENT)
@@ -60,7 +74,7 @@ static void describe_connect_error(int error, const char *name, const char *path
         snprintf(problem, CONTROL_PROBLEM_CAP, "no instance '%s' is running: nobody listens at %s any more; start the daemon again", name,
                  path);
     else if (error == EACCES || error == EPERM)
-        snprintf(problem, CONTROL_PROBLEM_CAP, "no permission for %s; run this as root", path);
+        describe_permission(path, problem);
     else if (error == EAGAIN)
         snprintf(problem, CONTROL_PROBLEM_CAP, "instance '%s' is busy; try again", name);
     else

@@ -21,7 +21,12 @@ struct command_line {
     const char *address;
     const char *mtu;
     const char *seconds;
+    const char *count;
+    const char *interval;
+    const char *deadline;
+    bool is_quiet;
     bool wants_json;
+    bool wants_watch;
     bool has_no_sandbox;
     bool is_dry_run;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];

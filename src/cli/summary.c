@@ -53,6 +53,15 @@ static void print_peer_summary(const struct peer_settings *peer)
         printf(", path MTU to be found%s\n", psk);
 }
 
+static void print_hooks(const struct hook_settings *hooks)
+{
+    char title[HOOK_TITLE_CAP];
+    for (size_t i = 0; i < hooks->n; i++)
+        printf("  %s  %-12s %s\n", i == 0 ? "hooks     " : "          ", hook_title(hooks, i, title), hooks->at[i].command);
+    if (hooks->n > 0)
+        printf("              each for up to %u s, as who starts the node\n", (unsigned)hooks->timeout_s);
+}
+
 void summary_print(const struct config *config)
 {
     char text[MAC_TEXT_CAP];
@@ -66,4 +75,5 @@ void summary_print(const struct config *config)
         print_peer_summary(&config->peer);
     else
         printf("  peer        none: the shortcut alone\n");
+    print_hooks(&config->hooks);
 }

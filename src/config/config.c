@@ -86,6 +86,7 @@ static void set_defaults(struct config *config)
     config->tap.mtu = TAP_MTU_DEFAULT;
     config->tap.offload = TAP_OFFLOAD_FULL;
     config->tap.queue_len = TAP_QUEUE_DEFAULT;
+    config->hooks.timeout_s = HOOK_TIMEOUT_S_DEFAULT;
 }
 
 static void set_instance_name(struct config_parse *parse)
@@ -198,6 +199,17 @@ static void report_unknown_key(struct config_parse *parse, const char *name)
         config_report(parse, "unknown key %s in [%s]", name, section);
 }
 
+// A value that is nothing but a comment is none.
+static void set_command(struct config_parse *parse, enum config_key_id id, const struct ini_event *event)
+{
+    char *command = strndup(event->command, event->value[0] ? event->command_len : 0);
+    if (command)
+        (void)config_set(parse, id, command);
+    else
+        config_report(parse, "%s: out of memory", config_keys[id].name);
+    free(command);
+}
+
 static void handle_entry(struct config_parse *parse, const struct ini_event *event)
 {
     if (parse->section == SECTION_IGNORED)
@@ -211,12 +223,16 @@ static void handle_entry(struct config_parse *parse, const struct ini_event *eve
         report_unknown_key(parse, event->name);
         return;
     }
-    if (parse->key_lines[id]) {
-        config_report(parse, "%s is there twice; the first one is on line %u", config_keys[id].name, parse->key_lines[id]);
+    const struct config_key *key = &config_keys[id];
+    if (parse->key_lines[id] && !key->is_command) {
+        config_report(parse, "%s is there twice; the first one is on line %u", key->name, parse->key_lines[id]);
         return;
     }
     parse->key_lines[id] = parse->line;
-    (void)config_set(parse, (enum config_key_id)id, event->value);
+    if (key->is_command)
+        set_command(parse, (enum config_key_id)id, event);
+    else
+        (void)config_set(parse, (enum config_key_id)id, event->value);
 }
 
 static void handle_events(struct config_parse *parse, const char *text, size_t len)

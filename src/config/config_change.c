@@ -25,8 +25,30 @@ __attribute__((format(printf, 3, 4))) static void add(struct config_changes *cha
     va_end(args);
 }
 
+// The next hook of that event from `*at` on; NULL = none.
+static const char *next_command(const struct hook_settings *hooks, unsigned event, uint32_t *at)
+{
+    while (*at < hooks->n && hooks->at[*at].event != event)
+        (*at)++;
+    return *at < hooks->n ? hooks->at[(*at)++].command : NULL;
+}
+
+static bool are_commands_same(const struct hook_settings *a, const struct hook_settings *b, unsigned event)
+{
+    uint32_t at_a = 0, at_b = 0;
+    const char *command_a, *command_b;
+
+    do {
+        command_a = next_command(a, event, &at_a);
+        command_b = next_command(b, event, &at_b);
+    } while (command_a && command_b && strcmp(command_a, command_b) == 0);
+    return !command_a && !command_b;
+}
+
 static bool are_bytes_same(const struct config *a, const struct config *b, const struct config_key *key)
 {
+    if (key->is_command)
+        return are_commands_same(&a->hooks, &b->hooks, key->min);
     return memcmp((const char *)a + key->offset, (const char *)b + key->offset, key->size) == 0;
 }
 

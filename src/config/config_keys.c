@@ -447,11 +447,40 @@ static enum set_result set_endpoint(struct config_parse *parse, const struct con
     return SET_OK;
 }
 
+// `min` is the event.
+static enum set_result set_hook(struct config_parse *parse, const struct config_key *key, const char *value)
+{
+    struct hook_settings *hooks = &parse->config->hooks;
+    size_t len = strlen(value);
+    if (len == 0 || len >= HOOK_COMMAND_CAP)
+        return SET_BAD;
+    if (hooks->n == HOOKS_MAX) {
+        config_report(parse, "%s: one hook more than there is room for; expected up to %d in all", key->name, HOOKS_MAX);
+        return SET_REPORTED;
+    }
+    if (strstr(value, "%i"))
+        config_warn(parse, "%s: %%i is not replaced here, as wg-quick does it; expected $ETHERCORD_TAP", key->name);
+    struct hook *hook = &hooks->at[hooks->n++];
+    hook->event = key->min;
+    memcpy(hook->command, value, len + 1);
+    return SET_OK;
+}
+
+static enum set_result set_hook_timeout(struct config_parse *parse, const struct config_key *key, const char *value)
+{
+    unsigned long number;
+    if (!parse_number(value, key->min, key->max, &number))
+        return SET_BAD;
+    parse->config->hooks.timeout_s = (uint32_t)number;
+    return SET_OK;
+}
+
 #define FIELD(path) .offset = offsetof(struct config, path), .size = sizeof(((struct config *)NULL)->path)
 #define COUNT(path) .count_offset = offsetof(struct config, path)
 #define KEY_FORM "a key: 44 characters of base64"
 #define KEY_FILE_FORM "the name of a file with a key in it"
 #define INTERFACE_FORM "the name of a network interface: 1 to 15 characters"
+#define COMMAND_FORM "a command for /bin/sh; may be there several times"
 #define CIDRS_FORM "up to 8 addresses of hosts, with commas between them, as 10.9.0.1/24, fd00:9::1/64"
 
 const char *const config_section_names[SECTION_COUNT] = {"Node", "Tap", "Shortcut", "Peer"};
@@ -491,6 +520,12 @@ const struct config_key config_keys[KEY_COUNT] = {
     [KEY_REASSEMBLY_TIMEOUT] = {SECTION_NODE, "ReassemblyTimeout", set_number, .is_live = true, FIELD(reassembly_timeout_ms),
                                 .min = REASSEMBLY_TIMEOUT_MS_MIN, .max = REASSEMBLY_TIMEOUT_MS_MAX, .expected = "milliseconds, 10 to 60000",
                                 .default_text = "1000", .help = "how long such a frame is waited for"},
+    [KEY_POST_UP] = {SECTION_NODE, "PostUp", set_hook, .is_command = true, .min = HOOK_POST_UP, .expected = COMMAND_FORM,
+                     .help = "run when the node is up; when it fails the node ends"},
+    [KEY_PRE_DOWN] = {SECTION_NODE, "PreDown", set_hook, .is_command = true, .min = HOOK_PRE_DOWN, .expected = COMMAND_FORM,
+                      .help = "run before anything is undone at the end"},
+    [KEY_HOOK_TIMEOUT] = {SECTION_NODE, "HookTimeout", set_hook_timeout, FIELD(hooks.timeout_s), .min = 1, .max = HOOK_TIMEOUT_S_MAX,
+                          .expected = "seconds, 1 to 3600", .default_text = "10", .help = "how long each hook may take"},
     [KEY_TAP_NAME] = {SECTION_TAP, "Name", set_interface, FIELD(tap.name), .expected = INTERFACE_FORM, .default_text = "cord0",
                       .help = "name of the TAP interface"},
     [KEY_TAP_MTU] = {SECTION_TAP, "MTU", set_number, FIELD(tap.mtu), .min = TAP_MTU_MIN, .max = TAP_MTU_MAX,
@@ -525,6 +560,10 @@ const struct config_key config_keys[KEY_COUNT] = {
     [KEY_PEER_PATH_MTU] = {SECTION_PEER, "PathMTU", set_number_or_auto, .is_live = true, FIELD(peer.path_mtu), .min = PATH_MTU_MIN,
                            .max = PATH_MTU_MAX, .expected = "a number, 576 to 9216, or auto", .default_text = "auto",
                            .help = "largest IP packet that passes to the peer; auto: find it, and notice when it changes"},
+    [KEY_PEER_ON_UP] = {SECTION_PEER, "OnPeerUp", set_hook, .is_command = true, .min = HOOK_PEER_UP, .expected = COMMAND_FORM,
+                        .help = "run when the session with the peer has come up"},
+    [KEY_PEER_ON_DOWN] = {SECTION_PEER, "OnPeerDown", set_hook, .is_command = true, .min = HOOK_PEER_DOWN, .expected = COMMAND_FORM,
+                          .help = "run when the session with the peer is lost"},
 };
 
 enum config_kind config_kind(enum config_key_id id)
@@ -533,11 +572,22 @@ enum config_kind config_kind(enum config_key_id id)
         enum set_result (*set)(struct config_parse *parse, const struct config_key *key, const char *value);
         enum config_kind kind;
     } kinds[] = {
-        {set_key, CONFIG_KEY},           {set_key_file, CONFIG_KEY_FILE},    {set_number, CONFIG_NUMBER},
-        {set_cipher, CONFIG_CIPHERS},    {set_fwmark, CONFIG_MARK},          {set_interface, CONFIG_TEXT},
-        {set_source, CONFIG_ADDRESS},    {set_log_level, CONFIG_LOG_LEVEL},  {set_user, CONFIG_TEXT},
-        {set_group, CONFIG_TEXT},        {set_choice, CONFIG_CHOICE},        {set_cidrs, CONFIG_CIDRS},
-        {set_endpoint, CONFIG_ENDPOINT}, {set_number_or_off, CONFIG_OR_OFF}, {set_number_or_auto, CONFIG_OR_AUTO},
+        {set_key, CONFIG_KEY},
+        {set_key_file, CONFIG_KEY_FILE},
+        {set_number, CONFIG_NUMBER},
+        {set_cipher, CONFIG_CIPHERS},
+        {set_fwmark, CONFIG_MARK},
+        {set_interface, CONFIG_TEXT},
+        {set_source, CONFIG_ADDRESS},
+        {set_log_level, CONFIG_LOG_LEVEL},
+        {set_user, CONFIG_TEXT},
+        {set_group, CONFIG_TEXT},
+        {set_choice, CONFIG_CHOICE},
+        {set_cidrs, CONFIG_CIDRS},
+        {set_hook_timeout, CONFIG_MARK},
+        {set_endpoint, CONFIG_ENDPOINT},
+        {set_number_or_off, CONFIG_OR_OFF},
+        {set_number_or_auto, CONFIG_OR_AUTO},
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)

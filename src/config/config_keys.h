@@ -27,6 +27,9 @@ enum config_key_id {
     KEY_UDP_OFFLOAD,
     KEY_REASSEMBLY_MEMORY,
     KEY_REASSEMBLY_TIMEOUT,
+    KEY_POST_UP,
+    KEY_PRE_DOWN,
+    KEY_HOOK_TIMEOUT,
     KEY_TAP_NAME,
     KEY_TAP_MTU,
     KEY_TAP_BRIDGE,
@@ -41,6 +44,8 @@ enum config_key_id {
     KEY_PEER_ENDPOINT,
     KEY_PEER_PERSISTENT_KEEPALIVE,
     KEY_PEER_PATH_MTU,
+    KEY_PEER_ON_UP,
+    KEY_PEER_ON_DOWN,
     KEY_COUNT
 };
 
@@ -70,6 +75,7 @@ struct config_key {
     size_t offset; // of the field in struct config
     size_t size;
     size_t count_offset; // of the list's length, or of the bool that says that the field is set
+    bool is_command;     // of the shell: the rest of the line as it stands; may be there several times
     unsigned min;
     unsigned max;
     const char *const *choices; // texts of an enum, ended by NULL

@@ -25,11 +25,17 @@ static char *skip_blanks(char *at)
     return at;
 }
 
-static void cut_trailing_blanks(char *text)
+static size_t len_without_trailing_blanks(const char *text)
 {
     size_t len = strlen(text);
     while (len > 0 && is_blank(text[len - 1]))
-        text[--len] = '\0';
+        len--;
+    return len;
+}
+
+static void cut_trailing_blanks(char *text)
+{
+    text[len_without_trailing_blanks(text)] = '\0';
 }
 
 // `value` is behind the `=` that became a NUL, so there always is a character before it.
@@ -81,6 +87,7 @@ static const char *take_line(struct ini *ini)
     if (has_control_characters(start, len))
         return "the line holds a control character; expected text";
     memcpy(ini->text, start, len);
+    ini->line_at = start;
     return NULL;
 }
 
@@ -100,26 +107,29 @@ static const char *cut_section(char *text, struct ini_event *event)
     return NULL;
 }
 
-static const char *cut_value(char *text, struct ini_event *event)
+static const char *cut_value(struct ini *ini, char *text, struct ini_event *event)
 {
     char *value = skip_blanks(text);
     event->value = value;
     if (*value != '"') {
+        event->command = ini->line_at + (value - ini->text);
+        event->command_len = len_without_trailing_blanks(value);
         cut_comment(value);
         cut_trailing_blanks(value);
         return NULL;
     }
-    event->value = value + 1;
+    event->value = event->command = value + 1;
     char *close = strchr(value + 1, '"');
     if (!close)
         return "the closing quote is missing; expected \"value\"";
     if (!is_rest_empty(close + 1))
         return "something follows the closing quote; expected only a comment, after white space";
     *close = '\0';
+    event->command_len = strlen(event->command);
     return NULL;
 }
 
-static const char *cut_entry(char *text, struct ini_event *event)
+static const char *cut_entry(struct ini *ini, char *text, struct ini_event *event)
 {
     char *equals = text;
     while (*equals && *equals != '=' && !begins_comment(text, equals))
@@ -131,7 +141,7 @@ static const char *cut_entry(char *text, struct ini_event *event)
     cut_trailing_blanks(text);
     if (*text == '\0')
         return "the key is missing; expected Key = value";
-    const char *problem = cut_value(equals + 1, event);
+    const char *problem = cut_value(ini, equals + 1, event);
     if (!problem)
         event->kind = INI_ENTRY;
     return problem;
@@ -162,7 +172,7 @@ enum ini_kind ini_next(struct ini *ini, struct ini_event *event)
         if (!problem && (*text == '\0' || *text == '#' || *text == ';'))
             continue;
         if (!problem)
-            problem = *text == '[' ? cut_section(text, event) : cut_entry(text, event);
+            problem = *text == '[' ? cut_section(text, event) : cut_entry(ini, text, event);
         event->problem = problem;
         if (problem)
             event->kind = INI_BAD;

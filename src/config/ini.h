@@ -24,14 +24,18 @@ struct ini {
     const char *end;
     unsigned line;
     char text[INI_LINE_MAX + 1];
+    const char *line_at; // the current one in the text
 };
 
 // The texts live until the next ini_next() and hold no control characters but tabs.
 struct ini_event {
     enum ini_kind kind;
-    unsigned line;       // from 1
-    const char *name;    // SECTION: what stands in the brackets; ENTRY: the key; neither is empty
-    const char *value;   // ENTRY: may be ""
+    unsigned line;     // from 1
+    const char *name;  // SECTION: what stands in the brackets; ENTRY: the key; neither is empty
+    const char *value; // ENTRY: may be ""
+    // ENTRY: the same with what stands behind # or ;, which mean something to a shell, too. Not ended by a NUL.
+    const char *command;
+    size_t command_len;
     const char *problem; // BAD: what is wrong and what was expected; quotes nothing of the line
 };
 

@@ -16,14 +16,19 @@ int ipc_pair(int fds[static 2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
 }
 
-int ipc_send(int fd, const struct ipc_message *message)
+int ipc_send_bytes(int fd, const void *bytes, size_t len)
 {
     ssize_t sent;
 
     do {
-        sent = send(fd, message, sizeof *message, MSG_NOSIGNAL);
+        sent = send(fd, bytes, len, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : 0;
+}
+
+int ipc_send(int fd, const struct ipc_message *message)
+{
+    return ipc_send_bytes(fd, message, sizeof *message);
 }
 
 static bool is_address_valid(const struct addr *addr)
@@ -68,14 +73,26 @@ static bool is_payload_valid(const struct ipc_message *message)
 
 static bool is_valid(const struct ipc_message *message)
 {
-    if (message->kind == 0 || message->kind >= IPC_KIND_COUNT || message->n_addresses > PEER_ADDRESSES_MAX)
+    if (message->kind == 0 || message->kind >= IPC_KIND_COUNT)
         return false;
-    if (message->kind != IPC_ADDRESSES && message->n_addresses != 0)
+    bool is_peer = message->kind == IPC_PEER_UP || message->kind == IPC_PEER_DOWN;
+    uint32_t n_addresses_max = message->kind == IPC_ADDRESSES ? PEER_ADDRESSES_MAX : is_peer ? 1 : 0;
+    if (message->n_addresses > n_addresses_max || message->reason >= (is_peer ? PEER_REASON_COUNT : 1))
         return false;
     for (uint32_t i = 0; i < message->n_addresses; i++)
         if (!is_address_valid(&message->addresses[i]))
             return false;
     return is_payload_valid(message);
+}
+
+// A state, not a wish: the last one counts, so none may be lost. Who takes them reads so many a second and no more, and limits what it
+// does about them.
+static enum ipc_verdict judge_peer(struct ipc_guard *guard, bool is_up)
+{
+    if (!guard->is_ready || guard->is_peer_up == is_up)
+        return IPC_HOSTILE;
+    guard->is_peer_up = is_up;
+    return IPC_TAKE;
 }
 
 enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns)
@@ -94,21 +111,31 @@ enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *me
     case IPC_READY:
         guard->is_ready = true;
         return was_ready ? IPC_HOSTILE : IPC_TAKE;
+    case IPC_PEER_UP:
+    case IPC_PEER_DOWN:
+        return judge_peer(guard, message->kind == IPC_PEER_UP);
     default: // only the monitor says that
         return IPC_HOSTILE;
     }
 }
 
-int ipc_receive(int fd, struct ipc_message *message)
+int ipc_receive_bytes(int fd, void *bytes, size_t len)
 {
     ssize_t got;
 
     do {
-        got = recv(fd, message, sizeof *message, MSG_TRUNC); // MSG_TRUNC: the real length of a longer one
+        got = recv(fd, bytes, len, MSG_TRUNC); // MSG_TRUNC: the real length of a longer one
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
     if (got == 0)
         return -EPIPE;
-    return got == (ssize_t)sizeof *message && is_valid(message) ? 1 : -EBADMSG;
+    return got == (ssize_t)len ? 1 : -EBADMSG;
+}
+
+int ipc_receive(int fd, struct ipc_message *message)
+{
+    int got = ipc_receive_bytes(fd, message, sizeof *message);
+
+    return got <= 0 || is_valid(message) ? got : -EBADMSG;
 }

@@ -20,6 +20,8 @@ enum ipc_kind {
     IPC_READY = 1, // worker: confined and running
     IPC_RESOLVE,   // worker: look the peer's endpoint up
     IPC_ADDRESSES, // monitor: the answer, perhaps with none
+    IPC_PEER_UP,   // worker: a state, told when it has changed; with the endpoint, if there is one
+    IPC_PEER_DOWN, // the same
     IPC_STOP,      // monitor: say goodbye and end
     IPC_STATE,     // worker: how it is, in a line for the service manager
     IPC_QUIT,      // worker: somebody who may wants the instance to stop
@@ -44,7 +46,8 @@ struct ipc_message {
     uint32_t kind;
     uint32_t id; // IPC_RELOAD, and the answer to it
     uint32_t n_addresses;
-    union { // by kind; what is not named here has nothing more to say
+    uint32_t reason; // IPC_PEER_…: an enum peer_reason
+    union {          // by kind; what is not named here has nothing more to say
         struct addr addresses[PEER_ADDRESSES_MAX];
         char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
         struct {
@@ -65,6 +68,7 @@ struct ipc_message {
 // What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.
 struct ipc_guard {
     bool is_ready;
+    bool is_peer_up;
     uint64_t lookups_full_ns; // buckets
     uint64_t states_full_ns;
     uint64_t reloads_full_ns;
@@ -81,6 +85,9 @@ enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *me
 
 // Both ends non-blocking and close-on-exec. Returns 0 or negative errno.
 int ipc_pair(int fds[static 2]);
+// The two below, for messages of another kind over such a pair.
+int ipc_send_bytes(int fd, const void *bytes, size_t len);
+int ipc_receive_bytes(int fd, void *bytes, size_t len);
 // Returns 0 or negative errno; -EAGAIN: the other end is not reading.
 int ipc_send(int fd, const struct ipc_message *message);
 // Returns 1 with a valid message, 0 = would block, -EPIPE = the other end is gone, -EBADMSG = not one of ours (skip it), other errno.

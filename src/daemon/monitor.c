@@ -51,8 +51,12 @@ struct monitor {
     struct lookup lookup;
     struct reload *reload;
     struct ipc_guard guard;
-    bool is_stopping;
+    struct hooks *hooks;
+    struct hooks_handles hooks_handles;
+    bool is_stopping; // PreDown first; then the worker is told
+    bool is_told;
     bool has_ended;
+    bool has_failed; // whatever the worker says
     int exit_code;
 };
 
@@ -87,16 +91,67 @@ static void on_stop_timeout(uv_timer_t *timer)
     end_worker(monitor);
 }
 
-static void stop(struct monitor *monitor)
+static void stop(struct monitor *monitor, enum hook_reason reason)
 {
     if (monitor->is_stopping || monitor->has_ended)
         return;
     monitor->is_stopping = true;
     notify_stopping(monitor->notify);
+    hooks_pre_down(monitor->hooks, reason);
+}
+
+/* ---- up and down ---- */
+
+static void on_look(uv_timer_t *look)
+{
+    struct monitor *monitor = look->data;
+
+    if (watchdog_look(monitor->watchdog))
+        notify_alive(monitor->notify);
+}
+
+// The first look lies half an interval behind the worker's own: where both came at the same moment it would miss now and then.
+static void begin(struct monitor *monitor)
+{
+    const struct config *config = monitor->config;
+    uint64_t every_ms = monitor->watchdog->every_ms;
+    char state[IPC_TEXT_CAP];
+
+    log_tell(&(struct log_about){.event = LOG_EVENT_RUNNING}, "running as instance '%s' on %s", config->name, config->tap.name);
+    snprintf(state, sizeof state, "running on %s", config->tap.name);
+    notify_ready(monitor->notify, state);
+    if (every_ms > 0)
+        uv_timer_start(&monitor->look, on_look, every_ms + every_ms / 2, every_ms);
+}
+
+static void on_up(void *ctx, bool is_good)
+{
+    struct monitor *monitor = ctx;
+
+    if (is_good) {
+        begin(monitor);
+        return;
+    }
+    log_error("PostUp failed, so the node stops: mend it, or end it by '|| true' if it may fail; until then take it out of [Node]");
+    monitor->has_failed = true;
+    stop(monitor, HOOK_REASON_POST_UP_FAILED);
+}
+
+static void on_down(void *ctx)
+{
+    struct monitor *monitor = ctx;
+
+    if (monitor->has_ended) {
+        uv_stop(&monitor->uv);
+        return;
+    }
+    monitor->is_told = true;
     if (ipc_send(monitor->ipc_fd, &(struct ipc_message){.kind = IPC_STOP}))
         kill(monitor->worker, SIGTERM);
     uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
 }
+
+/* ---- the worker's end ---- */
 
 static void log_end(const struct monitor *monitor, int signal)
 {
@@ -121,7 +176,9 @@ static void worker_ended(struct monitor *monitor, int status)
         log_end(monitor, WTERMSIG(status));
         monitor->exit_code = CODE_FAILED;
     }
-    uv_stop(&monitor->uv);
+    if (!monitor->is_stopping && monitor->config->hooks.n > 0)
+        notify_stopping(monitor->notify); // PreDown may take longer than a watchdog waits for a sign of life
+    hooks_pre_down(monitor->hooks, WIFEXITED(status) ? HOOK_REASON_WORKER_FAILED : HOOK_REASON_WORKER_DIED);
 }
 
 static void reap(struct monitor *monitor)
@@ -139,28 +196,6 @@ static void reload(struct monitor *monitor)
     notify_ready_again(monitor->notify);
 }
 
-static void on_look(uv_timer_t *look)
-{
-    struct monitor *monitor = look->data;
-
-    if (watchdog_look(monitor->watchdog))
-        notify_alive(monitor->notify);
-}
-
-// The first look lies half an interval behind the worker's own: where both came at the same moment it would miss now and then.
-static void begin(struct monitor *monitor)
-{
-    const struct config *config = monitor->config;
-    uint64_t every_ms = monitor->watchdog->every_ms;
-    char state[IPC_TEXT_CAP];
-
-    log_tell(&(struct log_about){.event = LOG_EVENT_RUNNING}, "running as instance '%s' on %s", config->name, config->tap.name);
-    snprintf(state, sizeof state, "running on %s", config->tap.name);
-    notify_ready(monitor->notify, state);
-    if (every_ms > 0)
-        uv_timer_start(&monitor->look, on_look, every_ms + every_ms / 2, every_ms);
-}
-
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct monitor *monitor = signal->data;
@@ -169,8 +204,10 @@ static void on_signal(uv_signal_t *signal, int number)
         reap(monitor);
     else if (number == SIGHUP)
         reload(monitor);
+    else if (monitor->is_stopping)
+        hooks_skip(monitor->hooks);
     else
-        stop(monitor);
+        stop(monitor, HOOK_REASON_STOP);
 }
 
 // 1, or -EBADMSG when it is none that a worker sends.
@@ -187,11 +224,15 @@ static int take_message(struct monitor *monitor, const struct ipc_message *messa
     else if (message->kind == IPC_RELOAD)
         reload_answer(monitor->reload, message);
     else if (message->kind == IPC_QUIT)
-        stop(monitor);
+        stop(monitor, HOOK_REASON_STOP);
     else if (message->kind == IPC_READY)
-        begin(monitor);
-    else if (message->kind == IPC_STATE && !monitor->is_stopping)
+        hooks_post_up(monitor->hooks);
+    else if (message->kind == IPC_STATE && monitor->is_stopping)
+        return 1;
+    else if (message->kind == IPC_STATE)
         notify_state(monitor->notify, message->text);
+    else
+        hooks_note_peer(monitor->hooks, message->kind == IPC_PEER_UP, message->reason, message->n_addresses ? message->addresses : NULL);
     return 1;
 }
 
@@ -209,7 +250,7 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
             got = take_message(monitor, &message);
     if (got == -EPIPE) { // it is ending, and SIGCHLD follows; or it says so (a message of no bytes looks the same) and stays
         uv_poll_stop(poll);
-        if (!monitor->is_stopping)
+        if (!monitor->is_told)
             uv_timer_start(&monitor->timer, on_stop_timeout, STOP_MS, 0);
     } else if (got < 0) {
         log_tell(&(struct log_about){.event = LOG_EVENT_WORKER_ENDED},
@@ -248,6 +289,8 @@ static int start(struct monitor *monitor)
     }
     if ((error = reload_start(monitor->reload, &monitor->uv, monitor->ipc_fd, &monitor->lookup)))
         return error;
+    if ((error = hooks_start(monitor->hooks, &monitor->uv, &monitor->hooks_handles)))
+        return error;
     return uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
 }
 
@@ -276,7 +319,7 @@ static int watch(struct monitor *monitor)
         loop_close_handles(&monitor->uv);
         uv_loop_close(&monitor->uv);
     }
-    return monitor->exit_code;
+    return monitor->has_failed ? CODE_FAILED : monitor->exit_code;
 }
 
 int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const struct sandbox_page *page, struct monitor_tools *tools)
@@ -295,8 +338,12 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
                                 .notify = &tools->notify,
                                 .watchdog = &tools->watchdog,
                                 .reload = tools->reload,
+                                .hooks = &tools->hooks,
                                 .lookup = {.config = config, .answered = on_addresses, .ctx = monitor},
                                 .exit_code = CODE_FAILED};
+    tools->hooks.up = on_up;
+    tools->hooks.down = on_down;
+    tools->hooks.ctx = monitor;
     int exit_code = watch(monitor);
     if (!monitor->lookup.is_running) // else a thread of libuv still writes to it, until the process ends
         free(monitor);

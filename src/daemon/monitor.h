@@ -10,6 +10,7 @@
 
 #include "ethercord/config.h"
 #include "ethercord/sandbox.h"
+#include "hooks.h"
 #include "notify.h"
 #include "reload.h"
 #include "watchdog.h"
@@ -23,6 +24,7 @@ struct monitor_tools {
     struct notify notify;
     struct watchdog watchdog;
     struct reload *reload;
+    struct hooks hooks; // opened
 };
 
 // In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.

@@ -18,6 +18,7 @@
 #include "ethercord/log.h"
 #include "ethercord/program.h"
 #include "ethercord/run.h"
+#include "hooks.h"
 #include "ipc.h"
 #include "monitor.h"
 #include "worker.h"
@@ -223,6 +224,7 @@ static int run_both(struct stages *stages)
         close(fds[0]);
         notify_forget();
         rtnl_close(&stages->link.rtnl);
+        hooks_leave(&stages->tools.hooks);
         stages->devices.ipc_fd = fds[1];
         int code = worker_main(stages->config, &stages->devices);
         reload_free(stages->tools.reload);
@@ -244,6 +246,16 @@ static int run_both(struct stages *stages)
     return monitor_main(stages->config, worker, fds[0], stages->devices.page, &stages->tools);
 }
 
+// Before anything is open that it would inherit.
+static bool open_hooks(struct stages *stages)
+{
+    int error = hooks_open(&stages->tools.hooks, stages->config);
+
+    if (error)
+        log_error("can't start the hook runner: %s", strerror(-error));
+    return !error;
+}
+
 int run_node(struct config *config, const char *config_path, const char *run_dir, bool wants_sandbox)
 {
     struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir, .config_path = config_path}};
@@ -262,7 +274,7 @@ int run_node(struct config *config, const char *config_path, const char *run_dir
         log_tell(&(struct log_about){.event = LOG_EVENT_UNCONFINED},
                  "core dumps can't be switched off: keys may end up in one, if this process dies");
     choose_sandbox(&stages, wants_sandbox);
-    if (open_control(&stages)) {
+    if (open_hooks(&stages) && open_control(&stages)) {
         if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
             code = run_both(&stages);
             reload_free(stages.tools.reload);
@@ -272,6 +284,7 @@ int run_node(struct config *config, const char *config_path, const char *run_dir
         }
         remove_control(stages.control_path);
     }
+    hooks_close(&stages.tools.hooks);
     if (code == CODE_DONE)
         log_tell(&(struct log_about){.event = LOG_EVENT_STOPPED}, "stopped");
     return code;

@@ -13,6 +13,7 @@
 #include "ethercord/clock.h"
 #include "ethercord/program.h"
 #include "places.h"
+#include "status_quality.h"
 
 static double seconds(uint64_t ns)
 {
@@ -158,18 +159,16 @@ static void set_rival(json_t *object, const struct peer_rival *rival, uint64_t n
 
 static json_t *peer_object(const struct peer *peer, const struct status_facts *facts, const struct counters *counters, uint64_t now_ns)
 {
-    static const char *const states[PEER_STATE_COUNT] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
     char endpoint[ADDR_TEXT_CAP], reason[200], key[KEY_TEXT_CAP];
 
     key_encode(key, peer->config.public_key);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:s, s:f, s:s?, s:s?, s:o, s:o, s:i, s:s, s:o, s:o}", "name", peer->config.name, "public_key", key, "state",
-        states[peer_state(peer)], "reason", status_reason(peer, now_ns, reason, sizeof reason), "since_s",
+        "{s:s, s:s, s:s, s:s, s:f, s:s?, s:s?, s:o, s:i, s:s, s:o, s:o}", "name", peer->config.name, "public_key", key, "state",
+        peer_state_name(peer_state(peer)), "reason", status_reason(peer, now_ns, reason, sizeof reason), "since_s",
         seconds(age_ns(now_ns, peer->since_ns)), "endpoint", peer->has_endpoint ? addr_format(&peer->endpoint.remote, endpoint) : NULL,
         "cipher", peer->current.is_used ? cipher_name(peer->current.cipher) : NULL, "last_handshake_age_s",
-        age_or_null(now_ns, peer->current.born_ns), "rtt_ms", peer->rtt_ns ? json_real(seconds(peer->rtt_ns) * 1000) : json_null(),
-        "path_mtu", (int)peer->pmtu.size, "path_mtu_state", pmtu_state_name(peer->pmtu.state), "far_tap_mtu",
-        peer->current.is_used ? json_integer(peer->current.far_tap_mtu) : json_null(), "clock_behind_s",
+        age_or_null(now_ns, peer->current.born_ns), "path_mtu", (int)peer->pmtu.size, "path_mtu_state", pmtu_state_name(peer->pmtu.state),
+        "far_tap_mtu", peer->current.is_used ? json_integer(peer->current.far_tap_mtu) : json_null(), "clock_behind_s",
         peer->clock_behind_ns ? json_real(seconds(peer->clock_behind_ns)) : json_null());
     if (object) {
         places_set_status(object, peer, &facts->config->peer, now_ns);
@@ -251,8 +250,11 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
     node_count(node, &counters);
     queues_count(facts->queues, node->tx.udp, &counters);
     key_encode(key, facts->config->public_key);
-    if (peer)
-        json_array_append_new(peers, peer_object(peer, facts, &counters, now_ns));
+    if (peer) {
+        json_t *object = peer_object(peer, facts, &counters, now_ns);
+        status_set_quality(object, node, now_ns);
+        json_array_append_new(peers, object);
+    }
     return json_pack("{s:i, s:s, s:s?, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
                      facts->config->name, "config_file", facts->config->file[0] ? facts->config->file : NULL, "version", ETHERCORD_VERSION,
                      "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)), "public_key", key, "listen_port",

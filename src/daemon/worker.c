@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "echo.h"
 #include "ethercord/clock.h"
 #include "ethercord/confine.h"
 #include "ethercord/log.h"
@@ -28,7 +29,11 @@
 #include "reload_requests.h"
 #include "state_line.h"
 #include "status.h"
+#include "status_quality.h"
 #include "watch.h"
+
+// Tuning constant: how often the monitor is told, at the most, that the peer has come or gone.
+#define TELL_PEER_EVERY_NS (250 * NS_PER_MS)
 
 struct worker {
     struct config *config;
@@ -42,6 +47,7 @@ struct worker {
     uv_signal_t sigterm;
     struct control control;
     struct reload_requests reloads;
+    struct echo echo;
     struct sandbox sandbox;
     struct status_facts facts;
     struct queues queues;
@@ -53,9 +59,18 @@ struct worker {
     struct log_limit conflict_limit, path_limit;
     struct log_budget peer_lines; // see may_log_peer()
     uint16_t noted_far_mtu;       // the last that the peer told; 0 = none yet
+    bool is_up_told;              // what the monitor knows of the peer
+    uint64_t tell_peer_ns;        // not again before
 };
 
 static void main_turn(struct worker *worker);
+
+static void on_echoed(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+{
+    struct worker *worker = ctx;
+
+    echo_answered(&worker->echo, id, now_ns);
+}
 
 /* ---- hooks of the node ---- */
 
@@ -155,6 +170,31 @@ static void note_far_mtu(struct worker *worker)
     worker->noted_far_mtu = peer->current.far_tap_mtu;
     if (worker->noted_far_mtu != mtu && may_log_peer(worker, now_boot_ns()))
         log_mismatch(peer, mtu, worker->noted_far_mtu);
+}
+
+static bool send_peer(struct worker *worker, const struct peer *peer)
+{
+    struct ipc_message message = {.kind = peer->is_up ? IPC_PEER_UP : IPC_PEER_DOWN, .reason = peer->reason};
+
+    if (peer->has_endpoint && peer->endpoint.remote.port != 0)
+        message.addresses[message.n_addresses++] = peer->endpoint.remote;
+    return ipc_send(worker->devices->ipc_fd, &message) == 0;
+}
+
+// A state: where it could not be told, or changed too soon again, it is told later. Returns when to look again.
+static uint64_t tell_peer(struct worker *worker, uint64_t now_ns)
+{
+    const struct peer *peer = node_peer(&worker->node);
+
+    if (!peer || peer->is_up == worker->is_up_told)
+        return UINT64_MAX;
+    if (now_ns < worker->tell_peer_ns)
+        return worker->tell_peer_ns;
+    worker->tell_peer_ns = now_ns + TELL_PEER_EVERY_NS;
+    if (!send_peer(worker, peer))
+        return worker->tell_peer_ns;
+    worker->is_up_told = peer->is_up;
+    return UINT64_MAX;
 }
 
 static void log_conflict(struct worker *worker, const struct shortcut_conflict *conflict)
@@ -316,6 +356,8 @@ static void main_turn(struct worker *worker)
     }
     uint64_t again_ns =
         worker->is_stopping ? UINT64_MAX : state_line_note(&worker->state_line, node_peer(&worker->node), worker->devices->ipc_fd, now_ns);
+    uint64_t tell_ns = tell_peer(worker, now_ns);
+    again_ns = tell_ns < again_ns ? tell_ns : again_ns;
     uv_timer_start(&worker->timer, on_timer, loop_ms_until(again_ns < deadline_ns ? again_ns : deadline_ns, now_ns), 0);
 }
 
@@ -323,6 +365,7 @@ static json_t *build_status(void *ctx)
 {
     struct worker *worker = ctx;
 
+    node_watch(&worker->node, now_boot_ns());
     return status_build(&worker->node, &worker->facts, now_boot_ns());
 }
 
@@ -331,6 +374,33 @@ static void answer_status(void *ctx, struct control_client *client, char *argume
     struct worker *worker = ctx;
 
     watch_start(&(struct watch_source){&worker->uv, build_status, worker}, client, arguments);
+}
+
+static bool send_echo(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN])
+{
+    struct worker *worker = ctx;
+
+    node_watch(&worker->node, now_boot_ns());
+    return node_send_echo(&worker->node, id, now_boot_ns());
+}
+
+static json_t *describe_way(void *ctx)
+{
+    const struct worker *worker = ctx;
+
+    return status_way(&worker->node, now_boot_ns());
+}
+
+static void answer_ping(void *ctx, struct control_client *client, char *arguments)
+{
+    struct worker *worker = ctx;
+
+    if (node_peer(&worker->node)) {
+        echo_start(&worker->echo, client, arguments);
+        return;
+    }
+    control_refuse(client, "this instance has no [Peer]: there is nobody to send echoes to");
+    control_end(client);
 }
 
 static void answer_reload(void *ctx, struct control_client *client, char *arguments)
@@ -354,10 +424,7 @@ static void answer_stop(void *ctx, struct control_client *client, char *argument
 }
 
 static const struct control_request requests[] = {
-    {"status", answer_status},
-    {"reload", answer_reload},
-    {"stop", answer_stop},
-    {.word = NULL},
+    {"status", answer_status}, {"ping", answer_ping}, {"reload", answer_reload}, {"stop", answer_stop}, {.word = NULL},
 };
 
 /* ---- stages ---- */
@@ -365,7 +432,8 @@ static const struct control_request requests[] = {
 static int make_node(struct worker *worker)
 {
     struct worker_devices *devices = worker->devices;
-    struct node_hooks hooks = {.ctx = worker, .wake = on_wake_node, .event = on_event, .random = {.fill = fill_random}};
+    struct node_hooks hooks = {
+        .ctx = worker, .wake = on_wake_node, .event = on_event, .echoed = on_echoed, .random = {.fill = fill_random}};
     struct node_config node_config;
 
     node_config_fill(&node_config, worker->config, &devices->tap_mac);
@@ -396,6 +464,7 @@ static int make_loop(struct worker *worker)
         return error;
     worker->control.requests = requests;
     worker->control.ctx = worker;
+    worker->echo.source = (struct echo_source){.loop = &worker->uv, .ctx = worker, .send = send_echo, .describe = describe_way};
     if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
         return error;
     stop_signals(SIG_UNBLOCK);

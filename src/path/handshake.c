@@ -21,8 +21,9 @@
 enum { HINTS_PER_TURN = 64 };
 #define IDLE_NS (60 * NS_PER_S)
 
-void handshake_init(struct handshake *handshake)
+void handshake_init(struct handshake *handshake, uint64_t now_ns)
 {
+    quality_past_init(&handshake->past, now_ns);
     cookie_checker_init(&handshake->checker, handshake->self->static_public);
 }
 
@@ -110,6 +111,17 @@ static void share(struct handshake *handshake, const struct peer_share *share)
     handshake_order_tx(handshake, &(struct order){.kind = ORDER_SHARE, .u.share = *share});
 }
 
+static void send_control(struct handshake *handshake, const struct peer_control *control)
+{
+    if (ring_is_crowded(handshake->orders_tx)) // tx is held up by the underlay: one more echo does not help
+        return;
+    count_traffic(handshake->counters, COUNT_PATH_PROBES, control->size > 0);
+    handshake_order_tx(handshake, &(struct order){.kind = ORDER_CONTROL, .u.control = *control});
+    // At once, or the peer would take it for lost until the next report.
+    if (control->size > 0 && !ring_is_crowded(handshake->orders_rx))
+        handshake_order_rx(handshake, &(struct order){.kind = ORDER_REPORT});
+}
+
 static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_t now_ns)
 {
     switch (act->kind) {
@@ -131,10 +143,7 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         handshake_order_tx(handshake, &(struct order){.kind = ORDER_STOP_KEY});
         break;
     case PEER_ACT_SEND_CONTROL:
-        if (ring_is_crowded(handshake->orders_tx)) // tx is held up by the underlay: one more echo does not help
-            break;
-        count_traffic(handshake->counters, COUNT_PATH_PROBES, act->u.control.size > 0);
-        handshake_order_tx(handshake, &(struct order){.kind = ORDER_CONTROL, .u.control = act->u.control});
+        send_control(handshake, &act->u.control);
         break;
     case PEER_ACT_SET_ENDPOINT:
         handshake_order_tx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
@@ -290,10 +299,11 @@ static void take_hint(struct handshake *handshake, const struct report *hint, co
         peer_probe_answered(handshake->peer, hint->u.token, input, &handshake->acts);
         break;
     case REPORT_ECHO_ANSWER:
-        peer_echo_answered(handshake->peer, hint->u.token, input);
+        if (!peer_echo_answered(handshake->peer, hint->u.token, input) && handshake->echoed)
+            handshake->echoed(handshake->event_ctx, hint->u.token, input->now_ns);
         break;
     case REPORT_PATH:
-        peer_path_reported(handshake->peer, (uint32_t)hint->n_bytes, input);
+        peer_path_reported(handshake->peer, &hint->u.path, hint->local_index, input);
         break;
     case REPORT_REFUSED:
         peer_path_refused(handshake->peer, (uint32_t)hint->n_bytes, input);
@@ -362,6 +372,35 @@ static bool take_hints(struct handshake *handshake, uint64_t now_ns, uint64_t wa
     return is_more;
 }
 
+static void count_crossed(const struct handshake *handshake, struct quality_counts *counts)
+{
+    *counts = (struct quality_counts){
+        .rx_frames = traffic_counted(handshake->rx->counters, COUNT_RX_FRAMES),
+        .rx_bytes = traffic_counted(handshake->rx->counters, COUNT_RX_BYTES),
+        .tx_frames = traffic_counted(handshake->tx_counters, COUNT_TX_FRAMES),
+        .tx_bytes = traffic_counted(handshake->tx_counters, COUNT_TX_BYTES),
+    };
+    rx_arrivals(handshake->rx, &counts->rx);
+}
+
+static void sample_quality(struct handshake *handshake, uint64_t now_ns)
+{
+    struct quality_counts counts;
+
+    if (!quality_wants_sample(&handshake->past, now_ns))
+        return;
+    count_crossed(handshake, &counts);
+    quality_sample(&handshake->past, &handshake->peer->quality, &counts, now_ns);
+}
+
+void handshake_look(const struct handshake *handshake, enum quality_span span, uint64_t now_ns, struct quality_change *change)
+{
+    struct quality_counts counts;
+
+    count_crossed(handshake, &counts);
+    quality_look(&handshake->past, &(struct quality_now){now_ns, &handshake->peer->quality, &counts}, span, change);
+}
+
 uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns)
 {
     uint64_t deadline_ns = now_ns + IDLE_NS;
@@ -371,6 +410,7 @@ uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wa
     is_more = handshake_answer_requests(handshake, now_ns) || is_more;
     if (handshake->peer) {
         struct peer_input input = handshake_input(handshake, now_ns, wall_ns);
+        sample_quality(handshake, now_ns);
         deadline_ns = peer_tick(handshake->peer, &input, &handshake->acts);
         handshake_carry_out(handshake, now_ns);
     }
@@ -384,6 +424,17 @@ void handshake_stop(struct handshake *handshake, uint64_t now_ns, uint64_t wall_
     struct peer_input input = handshake_input(handshake, now_ns, wall_ns);
     peer_stop(handshake->peer, &input, &handshake->acts);
     handshake_carry_out(handshake, now_ns);
+}
+
+bool handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+{
+    struct peer_act act = {.kind = PEER_ACT_SEND_CONTROL, .u.control.type = RECORD_ECHO};
+
+    if (!handshake->peer || !handshake->peer->current.is_used || !handshake->peer->has_endpoint)
+        return false;
+    memcpy(act.u.control.body, id, WIRE_TOKEN_LEN);
+    carry_out(handshake, &act, now_ns);
+    return true;
 }
 
 void handshake_set_addresses(struct handshake *handshake, const struct addr *addresses, size_t n, uint64_t now_ns)

@@ -24,6 +24,7 @@ enum order_kind {   // main -> tx, main -> rx
     ORDER_PATH_MTU, // tx: from now on
     ORDER_CONTROL,  // tx: send one control record or a keepalive
     ORDER_CURRENT,  // rx: local_index is the keypair that main sends with; its data messages may move the endpoint
+    ORDER_REPORT,   // rx: tell the peer what has arrived, and with it what it need not miss
     ORDER_ANNOUNCE, // let the shortcut announce itself
     ORDER_COOKIE,   // rx: what main makes cookies with from now on
     ORDER_SETTINGS  // the configuration has changed
@@ -61,7 +62,7 @@ enum report_kind { // tx -> main, rx -> main
     REPORT_MOVED,        // n_bytes from endpoint
     REPORT_PROBE_ANSWER, // token
     REPORT_ECHO_ANSWER,  // token
-    REPORT_PATH,         // n_bytes: the peer's, of the longest data message that it has received
+    REPORT_PATH,         // the peer's, under local_index
     REPORT_REFUSED,      // by our kernel: an outer packet of n_bytes to the endpoint
     REPORT_UNREACHABLE,  // our kernel has no way to the endpoint
     REPORT_TOO_BIG,      // n_bytes: what passes to endpoint.remote, as ICMP or our kernel says
@@ -78,6 +79,7 @@ struct report {
         struct send_session *send;
         struct recv_session *recv;
         struct shortcut_conflict conflict;
+        struct path_report path;
     } u;
 };
 

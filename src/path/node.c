@@ -143,6 +143,8 @@ static void handshake_wire(struct node *node, struct udp *udp)
         .hints = {&node->hints_tx, &node->hints_rx},
         .cookie_requests = &node->cookie_requests,
         .event_ctx = node,
+        .tx_counters = &node->counters[NODE_TX],
+        .rx = &node->rx,
     };
 }
 
@@ -155,6 +157,14 @@ static void on_event(void *ctx, enum handshake_event event, const struct shortcu
     if (node->is_carrier_peer_up && event == HANDSHAKE_PEER_DOWN)
         node->tap->ops->set_carrier(node->tap, false);
     node->hooks.event(node->hooks.ctx, event, conflict);
+}
+
+static void on_echoed(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+{
+    struct node *node = ctx;
+
+    if (node->hooks.echoed)
+        node->hooks.echoed(node->hooks.ctx, id, now_ns);
 }
 
 int node_init(struct node *node, const struct node_config *config, const struct node_devices *devices, const struct node_hooks *hooks,
@@ -180,7 +190,8 @@ int node_init(struct node *node, const struct node_config *config, const struct 
         peer_init(&node->secrets->peer, &config->peer, &node->secrets->self, &node->secrets->keystore, now_ns);
     handshake_wire(node, udp);
     node->handshake.event = on_event;
-    handshake_init(&node->handshake);
+    node->handshake.echoed = on_echoed;
+    handshake_init(&node->handshake, now_ns);
     return 0;
 }
 
@@ -264,6 +275,25 @@ void node_stop(struct node *node, uint64_t now_ns, uint64_t wall_ns)
 void node_set_addresses(struct node *node, const struct addr *addresses, size_t n, uint64_t now_ns)
 {
     handshake_set_addresses(&node->handshake, addresses, n, now_ns);
+}
+
+bool node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
+{
+    bool is_sent = handshake_send_echo(&node->handshake, id, now_ns);
+
+    wake_after_main(node);
+    return is_sent;
+}
+
+void node_watch(struct node *node, uint64_t now_ns)
+{
+    if (node->has_peer)
+        peer_watch(&node->secrets->peer, now_ns);
+}
+
+void node_look(const struct node *node, enum quality_span span, uint64_t now_ns, struct quality_change *change)
+{
+    handshake_look(&node->handshake, span, now_ns, change);
 }
 
 const struct peer *node_peer(const struct node *node)

@@ -127,6 +127,9 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
         case ORDER_CURRENT:
             rx->current_index = order.u.local_index;
             break;
+        case ORDER_REPORT:
+            rx->is_report_wanted = true;
+            break;
         case ORDER_ANNOUNCE:
             shortcut_announce(rx->shortcut, now_ns);
             break;
@@ -233,6 +236,21 @@ static struct recv_session *find_session(struct rx *rx, uint32_t local_index)
     return NULL;
 }
 
+// Before anything else of it is looked at: `next` is the counter that was expected.
+static void count_arrival(struct rx *rx, uint64_t counter, uint64_t next)
+{
+    count_traffic(rx->counters, COUNT_RX_MESSAGES, 1);
+    if (counter >= next)
+        count_traffic(rx->counters, COUNT_RX_MESSAGES_EXPECTED, counter + 1 - next);
+    else
+        count_traffic(rx->counters, COUNT_RX_MESSAGES_LATE, 1);
+}
+
+static bool is_repeated(enum drop_reason verdict, uint64_t counter, uint64_t next)
+{
+    return verdict == DROP_REPLAYED && counter < next && next - 1 - counter < REPLAY_WINDOW;
+}
+
 static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, uint64_t now_ns)
 {
     uint8_t *payload = rx->opened->mem + (rx->run.is_open ? rx->run.payload_len : 0);
@@ -241,11 +259,16 @@ static enum drop_reason take_data(struct rx *rx, struct rx_datagram *datagram, u
     struct recv_session *session = find_session(rx, datagram->header.receiver_index);
     if (!session)
         return DROP_UNKNOWN_INDEX;
-    bool is_newest = datagram->header.counter >= session->replay.next;
+    uint64_t next = session->replay.next;
+    bool is_newest = datagram->header.counter >= next;
     enum drop_reason verdict = session_open(session, datagram->bytes, datagram->len, now_ns, payload);
-    if (verdict != DROP_COUNT)
+    if (verdict != DROP_COUNT) {
+        count_traffic(rx->counters, COUNT_RX_MESSAGES_REPEATED, is_repeated(verdict, datagram->header.counter, next));
         return verdict;
+    }
 
+    datagram->session = session;
+    count_arrival(rx, datagram->header.counter, next);
     activity_note(&rx->activity->received_ns, now_ns);
     if (datagram->len > rx->largest)
         rx->largest = datagram->len;
@@ -323,10 +346,20 @@ static enum drop_reason take_goodbye(struct rx *rx, const struct rx_datagram *da
     return rx_hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
-static enum drop_reason take_path_report(struct rx *rx, const struct record *record)
+// The peer says which of its counters are not to be missed, or one of those has come after all.
+static void excuse(struct rx *rx, const struct rx_datagram *datagram, uint64_t told, uint64_t n_probes)
 {
-    const struct report message = {.kind = REPORT_PATH, .n_bytes = load_le16(record->body)};
+    datagram->session->n_probes += n_probes;
+    count_add(&rx->n_excused, (uint64_t)recv_session_excuse(datagram->session, told));
+}
 
+static enum drop_reason take_path_report(struct rx *rx, const struct record *record, const struct rx_datagram *datagram)
+{
+    struct report message = {.kind = REPORT_PATH, .local_index = datagram->header.receiver_index};
+
+    path_report_decode(&message.u.path, record->body, record->len);
+    if (message.u.path.has_arrivals)
+        excuse(rx, datagram, message.u.path.n_excused, 0);
     return rx_hint(rx, &message, NULL, 0) ? DROP_COUNT : DROP_RING_FULL;
 }
 
@@ -341,8 +374,10 @@ static enum drop_reason take_record(struct rx *rx, const struct record *record, 
     case RECORD_SEGMENT:
         return rx_take_segment(rx, record, datagram, now_ns);
     case RECORD_PROBE:
+        excuse(rx, datagram, 0, 1);
         return answer(rx, &(struct record_header){.type = RECORD_PROBE_ANSWER, .has_to = true, .to = *datagram->endpoint}, record);
-    case RECORD_ECHO:
+    case RECORD_ECHO: // somebody wants to know what the way is like
+        rx->is_report_wanted = true;
         return answer(rx, &(struct record_header){.type = RECORD_ECHO_ANSWER}, record);
     case RECORD_PROBE_ANSWER:
         return take_token(rx, REPORT_PROBE_ANSWER, record);
@@ -351,7 +386,7 @@ static enum drop_reason take_record(struct rx *rx, const struct record *record, 
     case RECORD_GOODBYE:
         return take_goodbye(rx, datagram);
     case RECORD_PATH_REPORT:
-        return take_path_report(rx, record);
+        return take_path_report(rx, record, datagram);
     case RECORD_TYPE_COUNT:
         return DROP_BAD_RECORD;
     }
@@ -363,20 +398,38 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
     return a_ns == 0 || (b_ns != 0 && b_ns < a_ns) ? b_ns : a_ns;
 }
 
-// The peer wants to know whether its large datagrams arrive. Returns when the next report is due, or 0.
+void rx_arrivals(const struct rx *rx, struct arrivals *arrivals)
+{
+    // In this order: what comes meanwhile makes no loss.
+    uint64_t n_expected = traffic_counted(rx->counters, COUNT_RX_MESSAGES_EXPECTED);
+    uint64_t n_here = traffic_counted(rx->counters, COUNT_RX_MESSAGES) + atomic_load_explicit(&rx->n_excused, memory_order_relaxed);
+
+    *arrivals = (struct arrivals){
+        .n_expected = n_expected,
+        .n_lost = n_expected > n_here ? n_expected - n_here : 0,
+        .n_late = traffic_counted(rx->counters, COUNT_RX_MESSAGES_LATE),
+        .n_repeated = traffic_counted(rx->counters, COUNT_RX_MESSAGES_REPEATED),
+    };
+}
+
+// The peer wants to know whether its large datagrams arrive, and when it asks, what else does. Returns when the next report is due, or 0.
+// A report asks for none.
 static uint64_t report_path(struct rx *rx, uint64_t now_ns)
 {
     static const struct record_header header = {.type = RECORD_PATH_REPORT};
+    struct path_report path = {.largest = (uint16_t)rx->largest};
     uint8_t body[WIRE_PATH_REPORT_LEN];
 
-    if (rx->largest <= REPORTED_MIN)
+    if (rx->largest <= REPORTED_MIN && !rx->is_report_wanted)
         return 0;
     if (age_ns(now_ns, rx->reported_ns) < PATH_REPORT_EVERY_NS)
         return rx->reported_ns + PATH_REPORT_EVERY_NS;
-    store_le16(body, (uint16_t)rx->largest);
+    rx_arrivals(rx, &path.arrivals);
+    path_report_encode(&path, body);
     if (!rx_send_record(rx, &header, body, sizeof body))
         count_drop(rx->counters, DROP_RING_FULL);
     rx->largest = 0;
+    rx->is_report_wanted = false;
     rx->reported_ns = now_ns;
     return 0;
 }

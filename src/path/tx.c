@@ -142,6 +142,7 @@ static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
         take_settings(tx, &order->u.settings, now_ns);
         break;
     case ORDER_CURRENT: // rx's alone
+    case ORDER_REPORT:
     case ORDER_COOKIE:
         break;
     }

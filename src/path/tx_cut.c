@@ -105,8 +105,12 @@ void tx_send_control(struct tx *tx, const struct peer_control *control, uint64_t
     size_t len = put_control(tx, control, payload);
     if (!send_session_reserve(tx->session, 1, len, now_ns, &counter))
         return;
+    if (control->type == RECORD_PATH_REPORT)
+        path_report_set_excused(payload, tx->session->n_excused);
     struct tx_datagram *datagram = seal(tx, payload, len, counter);
     datagram->is_probe = control->size > 0;
+    if (control->type == RECORD_PROBE && !control->is_keepalive)
+        tx_excuse(tx, datagram); // that it may vanish is what it is for
     if (control->has_to)
         datagram->to = control->to;
 }

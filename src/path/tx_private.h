@@ -34,7 +34,9 @@ void tx_close_open(struct tx *tx, uint64_t now_ns);
 // One record, or none (a keepalive), in a datagram of its own. Nothing when there is no keypair or nowhere to send it to. Uses frame_buf.
 void tx_send_control(struct tx *tx, const struct peer_control *control, uint64_t now_ns);
 
-// tx_send.c. True when all is sent; else what to wait for.
+// tx_send.c. The peer need not miss that one, sealed under the present key (or just before): it may not get there, or does not leave.
+void tx_excuse(struct tx *tx, struct tx_datagram *datagram);
+// True when all is sent; else what to wait for.
 bool tx_flush(struct tx *tx, enum tx_wait *wait, uint64_t now_ns);
 
 #endif

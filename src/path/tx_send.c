@@ -22,6 +22,13 @@ static void note_size(struct tx *tx, const struct tx_datagram *datagram)
         tx->needs_main = true;
 }
 
+void tx_excuse(struct tx *tx, struct tx_datagram *datagram)
+{
+    if (!datagram->is_excused && tx->session)
+        tx->session->n_excused++;
+    datagram->is_excused = true;
+}
+
 static void count_sent(struct tx *tx, const struct tx_datagram *datagram)
 {
     count_traffic(tx->counters, COUNT_TX_DATAGRAMS, 1);
@@ -71,9 +78,10 @@ static void report_unreachable(struct tx *tx, uint64_t now_ns)
 // The first datagram can't be sent, ever. The other pieces of its frame are of no use then.
 static void refuse(struct tx *tx, int error, uint64_t now_ns)
 {
-    const struct tx_datagram *datagram = &tx->out[tx->first_out];
+    struct tx_datagram *datagram = &tx->out[tx->first_out];
     char to[ADDR_TEXT_CAP];
 
+    tx_excuse(tx, datagram);
     if (error == -EMSGSIZE)
         report_refused(tx, datagram);
     if (is_way_gone(error) && addr_equal(&datagram->to.remote, &tx->endpoint.remote))
@@ -220,7 +228,7 @@ bool tx_flush(struct tx *tx, enum tx_wait *wait, uint64_t now_ns)
     while (tx->first_out < tx->n_out) {
         if (tx->is_skipping_run && tx->out[tx->first_out].is_fragment) {
             tx->is_skipping_run = !tx->out[tx->first_out].is_last_fragment;
-            tx->first_out++;
+            tx_excuse(tx, &tx->out[tx->first_out++]);
             continue;
         }
         int sent = send_trains(tx);

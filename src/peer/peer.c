@@ -83,28 +83,48 @@ void peer_set_down(struct peer *peer, enum peer_reason reason, const struct peer
     peer->is_up = false;
     peer->reason = reason;
     peer->since_ns = input->now_ns;
-    peer->rtt_ns = 0;
+    quality_forget_rtt(&peer->quality);
     peer_act_add(acts, PEER_ACT_WENT_DOWN);
 }
 
 void peer_send_echo(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
-    if (!peer->is_echo_waiting || age_ns(input->now_ns, peer->echo_sent_ns) >= peer->config.timing.echo_every_ns) {
-        random_fill(input->random, peer->echo_id, sizeof peer->echo_id);
-        peer->is_echo_waiting = true;
-        peer->echo_sent_ns = input->now_ns;
-    }
-    peer_act_control(acts, RECORD_ECHO, peer->echo_id);
+    struct peer_echo *echo = &peer->echoes[peer->next_echo++ % PEER_ECHOES];
+
+    random_fill(input->random, echo->id, sizeof echo->id);
+    echo->sent_ns = peer->echo_sent_ns = input->now_ns;
+    peer_act_control(acts, RECORD_ECHO, echo->id);
 }
 
-void peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input)
+static struct peer_echo *find_echo(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN])
 {
-    if (!peer->is_echo_waiting || memcmp(peer->echo_id, id, WIRE_TOKEN_LEN) != 0)
-        return;
-    peer->is_echo_waiting = false;    // an answer counts once
+    for (size_t i = 0; i < PEER_ECHOES; i++)
+        if (peer->echoes[i].sent_ns && memcmp(peer->echoes[i].id, id, WIRE_TOKEN_LEN) == 0)
+            return &peer->echoes[i];
+    return NULL;
+}
+
+bool peer_echo_answered(struct peer *peer, const uint8_t id[static WIRE_TOKEN_LEN], const struct peer_input *input)
+{
+    struct peer_echo *echo = find_echo(peer, id);
+
+    if (!echo)
+        return false;
+    quality_measured_rtt(&peer->quality, age_ns(input->now_ns, echo->sent_ns));
+    echo->sent_ns = 0;                // an answer counts once
     peer->current.is_answered = true; // each keypair begins with an echo of its own
     peer->echoed_ns = input->now_ns;
-    peer->rtt_ns = age_ns(input->now_ns, peer->echo_sent_ns);
+    return true;
+}
+
+void peer_watch(struct peer *peer, uint64_t now_ns)
+{
+    peer->watched_ns = now_ns;
+}
+
+static bool is_watched(const struct peer *peer, const struct peer_input *input)
+{
+    return peer->watched_ns && age_ns(input->now_ns, peer->watched_ns) < PEER_WATCHED_NS;
 }
 
 // A keypair of ours that the peer does not send with, though the echo under it was to make it do so. Handshakes that crossed, or were held
@@ -135,6 +155,7 @@ static struct timers_view view_of(const struct peer *peer, const struct peer_inp
         .received_ns = activity_last(&input->activity->received_ns),
         .sent_ns = activity_last(&input->activity->sent_ns),
         .echo_sent_ns = peer->echo_sent_ns,
+        .sample_every_ns = is_watched(peer, input) ? peer->config.timing.watched_every_ns : peer->config.timing.sample_every_ns,
         .retry_ns = peer_may_initiate_ns(peer),
         .reject_after_ns = peer->config.limits.reject_after_ns,
     };
@@ -245,4 +266,13 @@ enum peer_state peer_state(const struct peer *peer)
     if (peer->is_up)
         return PEER_UP;
     return peer->pending.is_active ? PEER_HANDSHAKING : PEER_DOWN;
+}
+
+const char *peer_state_name(enum peer_state state)
+{
+    static const char *const names[] = {[PEER_DOWN] = "down", [PEER_HANDSHAKING] = "handshaking", [PEER_UP] = "up"};
+
+    _Static_assert(sizeof names / sizeof *names == PEER_STATE_COUNT, "a name for each");
+    ensure(state < PEER_STATE_COUNT);
+    return names[state];
 }

@@ -43,8 +43,10 @@ void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struc
         return;
     peer->has_endpoint = true;
     peer->endpoint = *endpoint;
-    if (!is_known_path)
+    if (!is_known_path) {
         peer_path_restart(peer);
+        quality_forget_rtt(&peer->quality);
+    }
     peer_act_add(acts, PEER_ACT_SET_ENDPOINT)->u.endpoint = *endpoint;
 }
 

@@ -316,7 +316,7 @@ static void make_current(struct peer *peer, struct keypair *keypair, const struc
     peer->previous = peer->current;
     peer->current = fresh;
     peer->current.send = NULL;
-    peer->is_echo_waiting = false; // the answer to one that was sent before says nothing of this keypair
+    memset(peer->echoes, 0, sizeof peer->echoes); // the answer to one that was sent before says nothing of this keypair
     peer_act_add(acts, PEER_ACT_SWITCH_SEND)->u.send = fresh.send;
     peer_forget_pending(peer);
     if (!peer->is_greater) // neither may one of ours that is nearly made overtake what the peer sends with already

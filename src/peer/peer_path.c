@@ -50,7 +50,7 @@ uint64_t peer_path_tick(struct peer *peer, const struct peer_input *input, struc
         const struct pmtu_view view = {
             .now_ns = input->now_ns,
             .echoed_ns = peer->echoed_ns,
-            .rtt_ns = peer->rtt_ns,
+            .rtt_ns = peer->quality.rtt_last_ns,
             .largest_sent = largest_sent(input),
             .random = input->random,
         };
@@ -74,10 +74,14 @@ void peer_path_answered(struct peer *peer, const uint8_t token[static WIRE_TOKEN
         forget_sent(input);
 }
 
-void peer_path_reported(struct peer *peer, uint32_t largest, const struct peer_input *input)
+void peer_path_reported(struct peer *peer, const struct path_report *report, uint32_t local_index, const struct peer_input *input)
 {
-    uint32_t size = largest + (uint32_t)addr_headers_len(&peer->endpoint.remote);
+    uint32_t size = report->largest + (uint32_t)addr_headers_len(&peer->endpoint.remote);
 
+    if (report->has_arrivals)
+        quality_told(&peer->quality, &report->arrivals, local_index, local_index == peer->current.local_index);
+    if (size <= PATH_MTU_MIN) // that passes everywhere: the report was made for something else
+        return;
     if (pmtu_reported(&peer->pmtu, size, largest_sent(input)))
         forget_sent(input);
 }

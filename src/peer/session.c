@@ -126,5 +126,19 @@ enum drop_reason session_open(struct recv_session *session, const uint8_t *messa
         return DROP_AUTH_FAILED;
     if (!replay_accept(&session->replay, header.counter))
         return DROP_REPLAYED;
+    session->n_accepted++;
     return DROP_COUNT;
+}
+
+// Probes are among those that are told, whether they arrive or not. Never more than are missing: the peer can say anything.
+int64_t recv_session_excuse(struct recv_session *session, uint64_t told)
+{
+    uint64_t n_missing = session->replay.next - session->n_accepted, before = session->n_excused;
+
+    if (told > session->told_excused)
+        session->told_excused = told;
+    session->n_excused = session->told_excused > session->n_probes ? session->told_excused - session->n_probes : 0;
+    if (session->n_excused > n_missing)
+        session->n_excused = n_missing;
+    return (int64_t)(session->n_excused - before);
 }

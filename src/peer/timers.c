@@ -21,6 +21,8 @@ void timing_default(struct timing *timing)
         .echo_every_ns = NS_PER_S,
         .dead_after_ns = 10 * NS_PER_S,
         .probe_every_ns = 200 * NS_PER_MS,
+        .sample_every_ns = 10 * NS_PER_S,
+        .watched_every_ns = NS_PER_S,
     };
 }
 
@@ -56,6 +58,8 @@ static void evaluate_session(struct timers_result *result, const struct timing *
     due_at(result, view->born_ns + view->reject_after_ns, now_ns, TIMERS_EXPIRE);
     due_at(result, heard + timing->dead_after_ns, now_ns, TIMERS_PEER_IS_DOWN);
     due_at(result, later(heard + timing->echo_after_ns, view->echo_sent_ns + timing->echo_every_ns), now_ns, TIMERS_ECHO);
+    if (view->sample_every_ns)
+        due_at(result, view->echo_sent_ns + view->sample_every_ns, now_ns, TIMERS_ECHO);
     if (timing->persistent_keepalive_ns)
         due_at(result, later(view->sent_ns, view->born_ns) + timing->persistent_keepalive_ns, now_ns, TIMERS_KEEPALIVE);
 }

@@ -27,6 +27,7 @@ enum {
     COOKIE_SEALED_AT = COOKIE_NONCE_AT + COOKIE_NONCE_LEN,
     DATA_RECEIVER_AT = TYPE_LEN,
     DATA_COUNTER_AT = DATA_RECEIVER_AT + INDEX_LEN,
+    REPORT_EXCUSED_AT = WIRE_PATH_REPORT_LEN - 8,
     COUNT_LEN = 1, // the number of records, last byte of a payload
     DATAGRAM_MAX = 65535,
     SEGMENT_INDEX_MAX = SEGMENTS_MAX - 1
@@ -112,7 +113,7 @@ static bool single_is_valid(const struct record *record)
     case RECORD_ECHO_ANSWER:
         return record->len == WIRE_TOKEN_LEN;
     case RECORD_PATH_REPORT:
-        return record->len >= WIRE_PATH_REPORT_LEN;
+        return record->len >= WIRE_PATH_REPORT_MIN;
     case RECORD_GOODBYE:
         return record->len == 0;
     default:
@@ -133,6 +134,40 @@ size_t wire_control_len(enum record_type type)
     default:
         return 0;
     }
+}
+
+void path_report_encode(const struct path_report *report, uint8_t out[static WIRE_PATH_REPORT_LEN])
+{
+    struct writer w = writer_of(out, WIRE_PATH_REPORT_LEN);
+    writer_le16(&w, report->largest);
+    writer_le64(&w, report->arrivals.n_expected);
+    writer_le64(&w, report->arrivals.n_lost);
+    writer_le64(&w, report->arrivals.n_late);
+    writer_le64(&w, report->arrivals.n_repeated);
+    writer_le64(&w, report->n_excused);
+}
+
+void path_report_decode(struct path_report *report, const uint8_t *body, size_t len)
+{
+    *report = (struct path_report){.largest = load_le16(body)};
+    if (len < WIRE_PATH_REPORT_LEN)
+        return;
+    struct reader r = reader_of(body + WIRE_PATH_REPORT_MIN, WIRE_PATH_REPORT_LEN - WIRE_PATH_REPORT_MIN);
+    struct arrivals arrivals = {.n_expected = reader_le64(&r)};
+    arrivals.n_lost = reader_le64(&r);
+    arrivals.n_late = reader_le64(&r);
+    arrivals.n_repeated = reader_le64(&r);
+    uint64_t n_excused = reader_le64(&r);
+    if (arrivals.n_lost > arrivals.n_expected || arrivals.n_late > arrivals.n_expected - arrivals.n_lost)
+        return;
+    report->has_arrivals = true;
+    report->arrivals = arrivals;
+    report->n_excused = n_excused;
+}
+
+void path_report_set_excused(uint8_t body[static WIRE_PATH_REPORT_LEN], uint64_t n_excused)
+{
+    store_le64(body + REPORT_EXCUSED_AT, n_excused);
 }
 
 static bool check_record(const struct record *record, size_t n_records)

@@ -4,6 +4,7 @@
  * but the connection ends, and nobody but "status" gets a status.
  */
 #include "../../src/daemon/control.h"
+#include "../../src/daemon/echo.h"
 #include "../../src/daemon/watch.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ static char folder[] = "fuzz-XXXXXX"; // in the current one
 static uv_loop_t loop;
 static struct control control;
 static struct sockaddr_un at;
+static struct echo echo;
 static size_t n_built;
 static bool has_no_memory;
 
@@ -32,12 +34,30 @@ static json_t *build(void *ctx)
     return json_pack("{s:i}", "schema", 1);
 }
 
+static json_t *describe(void *ctx)
+{
+    (void)ctx;
+    return has_no_memory ? NULL : json_object();
+}
+
 static void start_status(void *ctx, struct control_client *client, char *arguments)
 {
     watch_start(&(struct watch_source){&loop, build, ctx}, client, arguments);
 }
 
-static const struct control_request requests[] = {{"status", start_status}, {.word = NULL}};
+static bool send_echo(void *ctx, const uint8_t id[static WIRE_TOKEN_LEN])
+{
+    (void)ctx;
+    return id[4] & 1; // by chance
+}
+
+static void start_ping(void *ctx, struct control_client *client, char *arguments)
+{
+    (void)ctx;
+    echo_start(&echo, client, arguments);
+}
+
+static const struct control_request requests[] = {{"status", start_status}, {"ping", start_ping}, {.word = NULL}};
 
 static int open_control(const char *run_dir, const char *name, char path[static CONTROL_PATH_CAP])
 {
@@ -83,6 +103,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     ensure(fd >= 0);
     check_opening();
     control.requests = requests;
+    echo.source = (struct echo_source){.loop = &loop, .send = send_echo, .describe = describe};
     ensure(control_start(&control, &loop, fd) == 0);
     at.sun_family = AF_UNIX;
     memcpy(at.sun_path, path, sizeof path < sizeof at.sun_path ? sizeof path : sizeof at.sun_path);
@@ -130,6 +151,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     close(fd);
     for (int i = 0; i < 4 && control.n_clients > 0; i++)
         turn();
-    ensure(control.n_clients == 0);
+    ensure(control.n_clients == 0 && !echo.askers);
     return 0;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * status: the reply of a running instance, as `ethercord status` reads it from the socket and shows it to a person. Whatever it is, it is
- * told in one line what is wrong, or shown without a control character.
+ * told in one line what is wrong, or shown without a control character; and the same for what `ping` hears.
  */
+#include "../../src/cli/ping_account.h"
 #include "../../src/cli/status_client.h"
 #include "../../src/cli/status_text.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -100,11 +102,33 @@ static void check_shown(const json_t *status)
     FILE *out = open_memstream(&text, &len);
 
     ensure(out);
-    status_text_print(status, out);
+    status_text_print(status, &(struct text_style){false}, out);
     fclose(out);
     for (size_t i = 0; i < len; i++)
         ensure((unsigned char)text[i] >= ' ' || text[i] == '\n');
     free(text);
+}
+
+// What `ping` makes of the same: a document, or several.
+static void check_pinged(json_t *documents)
+{
+    struct ping_account account = {0};
+    char *text = NULL;
+    size_t i, len = 0;
+    json_t *document;
+    FILE *out = open_memstream(&text, &len);
+
+    ensure(out);
+    ping_take(&account, documents, out);
+    json_array_foreach(documents, i, document) ping_take(&account, document, out);
+    ping_print_summary(&account, out);
+    fclose(out);
+    for (i = 0; i < len; i++)
+        ensure((unsigned char)text[i] >= ' ' || text[i] == '\n');
+    free(text);
+    json_t *summary = ping_summary(&account);
+    ensure(summary || !isfinite(account.sum_squares)); // JSON has no infinity
+    json_decref(summary);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -126,8 +150,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         status = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
     }
-    if (status)
+    if (status) {
         check_shown(status);
+        check_pinged(status);
+    }
     json_decref(status);
     return 0;
 }

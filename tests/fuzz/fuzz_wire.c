@@ -40,11 +40,28 @@ static void check_cookie_reply(const uint8_t *datagram)
     ensure(memcmp(again, datagram, sizeof again) == 0);
 }
 
+static void check_path_report(const struct record *record)
+{
+    uint8_t *body = fuzz_copy(record->body, record->len), again[WIRE_PATH_REPORT_LEN];
+    struct path_report report;
+
+    ensure(record->len >= WIRE_PATH_REPORT_MIN);
+    path_report_decode(&report, body, record->len);
+    path_report_encode(&report, again);
+    ensure(memcmp(again, body, report.has_arrivals ? WIRE_PATH_REPORT_LEN : WIRE_PATH_REPORT_MIN) == 0);
+    ensure(report.arrivals.n_lost <= report.arrivals.n_expected);
+    ensure(report.has_arrivals ? record->len >= WIRE_PATH_REPORT_LEN : report.n_excused == 0);
+    free(body);
+}
+
 static void check_record(const struct record *record, const uint8_t *payload, size_t len)
 {
     ensure(record->type > 0 && record->type < RECORD_TYPE_COUNT);
     ensure(record->body >= payload && record->body + record->len <= payload + len);
-    ensure(record->len >= wire_control_len(record->type));
+    if (record->type == RECORD_PATH_REPORT)
+        check_path_report(record);
+    else
+        ensure(record->len >= wire_control_len(record->type));
     if (record->type == RECORD_SEGMENT)
         ensure(record->extra < record->len);
     if (record->type == RECORD_FRAGMENT)

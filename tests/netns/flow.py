@@ -36,7 +36,10 @@ class End:
         began = time.monotonic()
         while (now := time.monotonic()) < end:
             while self.n_sent < (now - began) * rate:
-                self.sock.sendto(struct.pack("!I", self.n_sent) + bytes(96), (other.address, PORT))
+                try:
+                    self.sock.sendto(struct.pack("!I", self.n_sent) + bytes(96), (other.address, PORT))
+                except socket.timeout:  # the host itself was held up
+                    continue
                 self.n_sent += 1
             time.sleep(0.5 / rate)
 

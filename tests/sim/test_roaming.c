@@ -249,7 +249,7 @@ static void forward_one_probe(struct sim *sim)
     start_flowing(sim);
     sim_flow(sim, SIM_A, 0, 0, 0);
     sim_flow(sim, SIM_B, 0, 0, 0);
-    sim_run(sim, 100 * NS_PER_MS);
+    sim_run(sim, 300 * NS_PER_MS); // and nothing is left that goes to where B is no more, such as reports
     sim->filter = forward_probe;
     sim->filter_ctx = &attack;
     sim_move(sim, SIM_B, sim_addr(50, 5000), true);

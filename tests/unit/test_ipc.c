@@ -155,7 +155,9 @@ static void test_kinds(void **state)
         struct ipc_message message = good(kind);
         message.n_addresses = 1;
         message.addresses[0] = addresses(1).addresses[0];
-        if (kind != IPC_ADDRESSES)
+        if (kind == IPC_PEER_UP || kind == IPC_PEER_DOWN)
+            check_round_trip(*state, &message);
+        else if (kind != IPC_ADDRESSES)
             check_refused(*state, &message, sizeof message, "a kind with addresses that has none");
     }
 }
@@ -218,6 +220,43 @@ static void test_settings(void **state)
     message = good(IPC_SETTINGS);
     memset(message.settings.live.peer.endpoint_host, 'x', sizeof message.settings.live.peer.endpoint_host);
     check_refused(pair, &message, sizeof message, "a host without an end");
+}
+
+static void test_reasons(void **state)
+{
+    for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
+        struct ipc_message message = {.kind = kind, .reason = PEER_REASON_COUNT - 1};
+        if (kind != IPC_PEER_UP && kind != IPC_PEER_DOWN) {
+            check_refused(*state, &message, sizeof message, "a kind with a reason that has none");
+            continue;
+        }
+        check_round_trip(*state, &message);
+        message.reason = PEER_REASON_COUNT;
+        check_refused(*state, &message, sizeof message, "a reason that there is not");
+        message = addresses(2);
+        message.kind = kind;
+        check_refused(*state, &message, sizeof message, "a peer with two endpoints");
+        message = addresses(1);
+        message.kind = kind;
+        message.addresses[0].port = 0;
+        check_refused(*state, &message, sizeof message, "an endpoint with port 0");
+    }
+}
+
+static void test_peer_is_judged(void **state)
+{
+    const struct ipc_message up = {.kind = IPC_PEER_UP}, down = {.kind = IPC_PEER_DOWN}, ready = {.kind = IPC_READY};
+    struct ipc_guard guard = {0};
+
+    (void)state;
+    assert_int_equal(ipc_judge(&guard, &up, 1), IPC_HOSTILE); // not before it is ready
+    assert_int_equal(ipc_judge(&guard, &ready, 1), IPC_TAKE);
+    assert_int_equal(ipc_judge(&guard, &down, 1), IPC_HOSTILE); // it is that anyway
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(ipc_judge(&guard, &up, 1), IPC_TAKE);
+        assert_int_equal(ipc_judge(&guard, &up, 1), IPC_HOSTILE);
+        assert_int_equal(ipc_judge(&guard, &down, 1), IPC_TAKE);
+    }
 }
 
 static void test_counts(void **state)
@@ -345,6 +384,8 @@ int main(void)
         WITH_PAIR(test_lines),
         WITH_PAIR(test_settings),
         WITH_PAIR(test_counts),
+        WITH_PAIR(test_reasons),
+        cmocka_unit_test(test_peer_is_judged),
         WITH_PAIR(test_addresses),
         WITH_PAIR(test_states),
         cmocka_unit_test(test_states_are_limited),

@@ -149,6 +149,14 @@ static void ready_twice(int fd)
     stay();
 }
 
+static void peer_up_twice(int fd)
+{
+    say_kind(fd, IPC_READY);
+    say_kind(fd, IPC_PEER_UP);
+    say_kind(fd, IPC_PEER_UP);
+    stay();
+}
+
 static void noise(int fd)
 {
     uint8_t bytes[sizeof(struct ipc_message)];
@@ -295,7 +303,7 @@ static void run_monitor(void (*work)(int fd))
     }
     close(fds[1]);
     tools.reload = reload_new(config, NULL);
-    if (!tools.reload)
+    if (!tools.reload || hooks_open(&tools.hooks, config) != 0)
         _exit(99);
     found->exit_code = monitor_main(config, worker, fds[0], page, &tools);
     reload_free(tools.reload);
@@ -330,8 +338,9 @@ static void monitor(void (*work)(int fd))
 
 static void who_says_what_no_worker_says_is_ended(void **state)
 {
-    static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind, kind_of_the_monitor, addresses, ready_twice, noise,
-                                              settings,      line,         reloaded,     state_of_two_lines};
+    static void (*const workers[])(int fd) = {
+        short_message, long_message, unknown_kind, kind_of_the_monitor, addresses,    ready_twice, noise,
+        settings,      line,         reloaded,     state_of_two_lines,  peer_up_twice};
 
     (void)state;
     for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {

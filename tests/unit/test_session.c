@@ -520,6 +520,28 @@ static void test_keystore_both(void **state)
         keystore_put_send(send[i]);
 }
 
+// What the peer says need not arrive: no more than it has probed or than is missing, whatever it says, and it takes nothing back.
+static void test_excuse(void **state)
+{
+    struct recv_session session = {.replay.next = 100, .n_accepted = 90};
+
+    (void)state;
+    assert_int_equal(recv_session_excuse(&session, 0), 0);
+    assert_int_equal(recv_session_excuse(&session, 3), 3);
+    assert_int_equal(recv_session_excuse(&session, 2), 0); // overtaken
+    session.n_probes = 1;                                  // one has arrived
+    assert_int_equal(recv_session_excuse(&session, 0), -1);
+    assert_int_equal(recv_session_excuse(&session, 5), 2);
+    assert_int_equal(recv_session_excuse(&session, UINT64_MAX), 6);
+    assert_int_equal(session.n_excused, 10);
+    session.n_accepted = 97; // they come late
+    assert_int_equal(recv_session_excuse(&session, 1), -7);
+    session.n_probes = 5; // more than it has told of yet
+    session.told_excused = 4;
+    assert_int_equal(recv_session_excuse(&session, 4), -3);
+    assert_int_equal(session.n_excused, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,7 +549,7 @@ int main(void)
         cmocka_unit_test(test_block_limits),   cmocka_unit_test(test_default_block_limit), cmocka_unit_test(test_ages),
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_flipped_bits),        cmocka_unit_test(test_forgery_moves_nothing),
         cmocka_unit_test(test_replay),         cmocka_unit_test(test_reflection),          cmocka_unit_test(test_keystore_send),
-        cmocka_unit_test(test_keystore_recv),  cmocka_unit_test(test_keystore_both),
+        cmocka_unit_test(test_keystore_recv),  cmocka_unit_test(test_keystore_both),       cmocka_unit_test(test_excuse),
     };
     if (sodium_init() < 0)
         return 1;

@@ -32,44 +32,50 @@
     "\"capabilities\":[],\"empty_root\":true,\"landlock\":7,\"keys_locked\":true},\"monitor\":{\"uid\":0,\"capabilities\":[\"kill\","      \
     "\"net_admin\"]}},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B                                                             \
     "\",\"state\":\"up\",\"reason\":\"handshake completed\",\"since_s\":90,\"endpoint\":\"192.0.2.1:36160\",\"cipher\":\"aes-256-gcm\","   \
-    "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"path_mtu\":1420,\"path_mtu_state\":\"found\",\"far_tap_mtu\":1400,\"tx_frames\":12,"   \
+    "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"rtt_last_ms\":0.3,\"jitter_ms\":0.021,\"loss_tx_percent\":0.25,\"loss_rx_percent\":0," \
+    "\"reordered_rx_percent\":12.5,\"tx_bits_per_s\":1234567890,\"tx_frames_per_s\":103000,\"rx_bits_per_s\":999,\"rx_frames_per_s\":1,"   \
+    "\"path_mtu\":1420,\"path_mtu_state\":\"found\",\"far_tap_mtu\":1400,\"tx_frames\":12,"                                                \
     "\"rx_frames\":3,\"tx_bytes\":"                                                                                                        \
     "1234567,\"rx_bytes\":"                                                                                                                \
     "999,\"clock_behind_s\":3600}],\"drops\":{\"replayed\":12,\"no_session\":0,\"brand_new\":1},\"counters\":{\"tx_frames\":12}}"
 #define OUT_FULL                                                                                                                           \
     "site-a: running for 2 h 2 min, version 0.1.0, process 7\n"                                                                            \
-    "  public key  " KEY_A "\n"                                                                                                            \
-    "  listens     UDP port 36160\n"                                                                                                       \
-    "  TAP         cord0, no carrier, MTU 1500, bridge br0, carrier only while the peer is up, MAC address 02:00:00:00:00:01\n"            \
-    "              ports of the bridge with a smaller MTU, where larger frames are lost: eth1 (1400), eth2 (1280)\n"                       \
-    "  shortcut    10.9.0.251/24, fd00:9::251/64, MAC address 5e:c4:58:d5:86:a0, answers only while the peer is up\n"                      \
-    "              2 conflicts: somebody else claims an address of the shortcut (see the log)\n"                                           \
-    "  reassembly  3 unfinished frames in 4.8 kB of 1.0 MB, waited for 1000 ms\n"                                                          \
-    "  worker      user 65534 without capabilities, system calls filtered, no files (empty root, Landlock, filter), keys locked in "       \
-    "memory\n"                                                                                                                             \
-    "  monitor     user 0 with kill, net_admin, system calls filtered\n"                                                                   \
-    "\npeer site-b: up for 90 s (handshake completed)\n"                                                                                   \
+    "\npeer site-b: up 90 s\n"                                                                                                             \
     "    public key  " KEY_B "\n"                                                                                                          \
     "    endpoint    192.0.2.1:36160\n"                                                                                                    \
     "    session     aes-256-gcm, last handshake 30 s ago\n"                                                                               \
-    "    path        MTU 1420 (found), round trip 0.31 ms, MTU of the far TAP 1400\n"                                                      \
+    "    path        MTU 1420 (found), MTU of the far TAP 1400\n"                                                                          \
     "    clock       the peer's clock went back by 60 min 0 s; its handshakes are refused until it is right again\n"                       \
+    "    quality     round trip 0.31 ms (last 0.30), jitter 0.02 ms, lost of ours 0.25 %, of theirs 0.0 %, reordered 12.5 %\n"             \
     "    mismatch    the TAP's MTU is 1500 here and 1400 there: larger packets than 1400 can't cross\n"                                    \
-    "    sent        12 frames, 1.2 MB\n"                                                                                                  \
-    "    received    3 frames, 999 B\n"                                                                                                    \
+    "    sent        12 frames, 1.2 MB; now 1.23 Gb/s, 103 k frames/s\n"                                                                   \
+    "    received    3 frames, 999 B; now 999 b/s, 1 frames/s\n"                                                                           \
+    "\nhere\n"                                                                                                                             \
+    "    public key  " KEY_A "\n"                                                                                                          \
+    "    listens     UDP port 36160\n"                                                                                                     \
+    "    TAP         cord0, no carrier, MTU 1500, bridge br0, carrier only while the peer is up, MAC address 02:00:00:00:00:01\n"          \
+    "                ports of the bridge with a smaller MTU, where larger frames are lost: eth1 (1400), eth2 (1280)\n"                     \
+    "    shortcut    10.9.0.251/24, fd00:9::251/64, MAC address 5e:c4:58:d5:86:a0, answers only while the peer is up\n"                    \
+    "                2 conflicts: somebody else claims an address of the shortcut (see the log)\n"                                         \
+    "    reassembly  3 unfinished frames in 4.8 kB of 1.0 MB, waited for 1000 ms\n"                                                        \
+    "    worker      user 65534 without capabilities, system calls filtered, no files (empty root, Landlock, filter), keys locked in "     \
+    "memory\n"                                                                                                                             \
+    "    monitor     user 0 with kill, net_admin, system calls filtered\n"                                                                 \
     "\ndropped\n"                                                                                                                          \
     "          12  replayed                data message that was seen before or is too old to tell\n"                                      \
     "           1  brand_new               \n"
 #define IN_DOWN                                                                                                                            \
     "{\"schema\":1,\"name\":\"x\",\"sandbox\":{\"on\":false,\"worker\":{\"uid\":0,\"capabilities\":[],\"keys_locked\":false},\"monitor\":" \
     "null},\"reassembly\":{\"memory_bytes\":131072,\"timeout_ms\":10,\"used_bytes\":0,\"unfinished_frames\":0},"                           \
-    "\"peers\":[{\"name\":\"p\",\"public_key\":\"" KEY_B                                                                                   \
-    "\",\"state\":\"down\",\"reason\":\"\",\"since_s\":4000000,\"endpoint\":null,\"cipher\":null,\"last_handshake_age_s\":null,"           \
+    "\"peers\":[{\"name\":\"p\",\"public_key\":\"" KEY_B "\",\"state\":\"down\",\"reason\":\"no answer to 8 "                              \
+    "initiations\",\"since_s\":4000000,\"endpoint\":null,\"cipher\":null,\"last_handshake_age_s\":null,"                                   \
     "\"rtt_ms\":null,\"path_mtu\":1420,\"clock_behind_s\":null}],\"drops\":{\"replayed\":0}}"
 #define OUT_DOWN                                                                                                                           \
-    "x\n  public key  \n  worker      user 0 without capabilities, system calls NOT filtered, files in sight, keys NOT locked in "         \
-    "memory\n\npeer p: down for 46 d 7 h\n    public key  " KEY_B                                                                          \
-    "\n    endpoint    not known yet\n    session     none\n    path        MTU 1420\n\ndropped: nothing\n"
+    "x\n\npeer p: down 46 d 7 h: no answer to 8 initiations\n    public key  " KEY_B                                                       \
+    "\n    endpoint    not known yet\n    session     none\n    path        MTU 1420\n"                                                    \
+    "\nhere\n    public key  \n    worker      user 0 without capabilities, system calls NOT filtered, files in sight, keys NOT locked "   \
+    "in "                                                                                                                                  \
+    "memory\n\ndropped: nothing\n"
 
 // Where the peer may be, while it is not there, and where there is more than one.
 #define IN_PLACES(state, addresses)                                                                                                        \
@@ -86,7 +92,7 @@ static char *print_status(const char *json)
     FILE *out = open_memstream(&text, &len);
     assert_non_null(status);
     assert_non_null(out);
-    status_text_print(status, out);
+    status_text_print(status, &(struct text_style){false}, out);
     fclose(out);
     json_decref(status);
     return text;

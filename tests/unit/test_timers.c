@@ -74,6 +74,13 @@ static const struct row rows[] = {
     {"echo, asked in the meantime", {QUIET, .echo_sent_ns = T + 4 * S}, T + 5 * S, TIMERS_ECHO, LOOK(T + 5 * S)},
     {"echo again, before", {QUIET, .echo_sent_ns = T + 5 * S}, T + 6 * S - 1, 0, T + 6 * S},
     {"echo again, at", {QUIET, .echo_sent_ns = T + 5 * S}, T + 6 * S, TIMERS_ECHO, LOOK(T + 6 * S)},
+    {"sample, before", {HEARD(T + 10 * S), .sample_every_ns = 9 * S, .echo_sent_ns = T + S}, T + 10 * S - 1, 0, T + 10 * S},
+    {"sample, at, though it is heard",
+     {HEARD(T + 10 * S), .sample_every_ns = 9 * S, .echo_sent_ns = T + S},
+     T + 10 * S,
+     TIMERS_ECHO,
+     LOOK(T + 10 * S)},
+    {"no sample without a session", {.sample_every_ns = S, .echo_sent_ns = T}, T + 9 * S, 0, LOOK(T + 9 * S)},
 
     {"down, before", {QUIET, .echo_sent_ns = T + 9 * S + 1}, T + 10 * S - 1, 0, T + 10 * S},
     {"down, at", {QUIET, .echo_sent_ns = T + 9 * S + 1}, T + 10 * S, TIMERS_PEER_IS_DOWN, T + 10 * S + 1},
