@@ -123,5 +123,7 @@ const char *config_show(const struct config *config, enum config_key_id id, char
         show_endpoint(&config->peer, text);
         break;
     }
-    return text[0] ? text : strcpy(text, "none");
+    if (!text[0])
+        memcpy(text, "none", sizeof "none");
+    return text;
 }
