@@ -45,15 +45,18 @@ struct watch {
     struct sparkline sent, received, round_trip;
 };
 
-static volatile sig_atomic_t is_interrupted;
-
+// Ends at once, wherever it was: there is nothing to lose but the terminal's own screen, which it gives back.
 static void on_signal(int number)
 {
+    static const char end[] = "\033[0m" SCREEN_END;
+
     (void)number;
-    is_interrupted = 1;
+    if (isatty(STDOUT_FILENO))
+        (void)!write(STDOUT_FILENO, end, sizeof end - 1);
+    _exit(CODE_DONE);
 }
 
-// Without SA_RESTART, so that a wait ends at once. A closed pipe shows when writing.
+// A closed pipe shows when writing.
 static void handle_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -176,13 +179,13 @@ static void show_document(const json_t *status)
 
 /* ---- watching ---- */
 
-// Until the connection ends. True when it was interrupted, or nobody reads what is written.
+// Until the connection ends. True when nobody reads any more what is written.
 static bool follow(struct watch *watch, struct control_client *client, bool wants_json)
 {
-    while (!is_interrupted) {
+    for (;;) {
         json_t *status = status_read(client, now_boot_ns() + LATE_MS * NS_PER_MS, watch->problem);
         if (!status)
-            return is_interrupted;
+            return false;
         if (wants_json)
             show_document(status);
         else
@@ -191,7 +194,6 @@ static bool follow(struct watch *watch, struct control_client *client, bool want
         if (fflush(stdout) != 0)
             return true;
     }
-    return true;
 }
 
 static void wait_a_second(void)
@@ -232,8 +234,6 @@ static void watch_all(struct watch *watch, struct control_client *client, bool w
         control_client_close(client);
         show_problem(watch, wants_json);
         wait_a_second();
-        if (is_interrupted)
-            break;
         is_open = open_client(watch, client);
     }
     control_client_close(client);

@@ -90,7 +90,8 @@ const char *text_count(double n, char text[static TEXT_NUMBER_CAP])
         n /= 1000;
         unit++;
     }
-    snprintf(text, TEXT_NUMBER_CAP, n < 10 && unit > 0 ? "%.2f%s" : n < 100 && unit > 0 ? "%.1f%s" : "%.0f%s", n, units[unit]);
+    int n_decimals = unit == 0 || n >= 100 ? 0 : n < 10 ? 2 : 1;
+    snprintf(text, TEXT_NUMBER_CAP, "%.*f%s", n_decimals, n, units[unit]);
     return text;
 }
 
