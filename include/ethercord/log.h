@@ -26,6 +26,7 @@ struct log_limit {
 void log_set_level(enum log_level level);
 // From "error", "warning", "info" or "debug", any case. Returns false for anything else.
 bool log_level_parse(const char *text, enum log_level *level);
+const char *log_level_name(enum log_level level);
 // Written before each message, e.g. the instance's name; at most 63 bytes are kept. Call before the first thread.
 void log_set_name(const char *name);
 // From now on lines go to the journal as entries with fields, if stderr is a journal stream and the socket at `path` can be had; else all

@@ -33,6 +33,7 @@ struct lookup {
     void *ctx;
     uv_getaddrinfo_t request;
     bool is_running; // a thread of libuv writes to this struct
+    bool is_stale;   // … and what it asks is not wanted any more
     uint64_t asked_ns;
     struct lookup_answer last;    // with an address in it
     struct log_limit found_limit; // a resolver may say something else each time
@@ -44,6 +45,8 @@ struct lookup {
 
 // The caller has set config, answered and ctx. Does nothing without a name, or while a question is under way.
 void lookup_start(struct lookup *lookup, uv_loop_t *uv);
+// The name in the configuration has become another one: what is known of the last one, and what is being asked, is not of this.
+void lookup_forget(struct lookup *lookup);
 // Takes what is usable of the resolver's list.
 void lookup_take(struct lookup_answer *answer, const struct addrinfo *list);
 // Says what has changed; error 0, or what libuv said.

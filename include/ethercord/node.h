@@ -16,6 +16,7 @@
 #include "ethercord/drop.h"
 #include "ethercord/fragment.h"
 #include "ethercord/handshake.h"
+#include "ethercord/node_settings.h"
 #include "ethercord/peer.h"
 #include "ethercord/ring.h"
 #include "ethercord/rx.h"
@@ -63,6 +64,8 @@ struct node {
     struct counters counters[NODE_THREADS];
     struct ring orders_tx, orders_rx, records, reports_tx, reports_rx, hints_tx, hints_rx, cookie_requests;
     struct handshake handshake;
+    struct node_settings settings;           // of the last reload …
+    bool owes_settings_tx, owes_settings_rx; // … which a thread has not been told yet
     struct tx tx;
     struct rx rx;
     void *reassembly_memory;
@@ -94,6 +97,10 @@ bool node_run_rx(struct node *node, int which, uint64_t now_ns, uint64_t *deadli
 // On main.
 void node_stop(struct node *node, uint64_t now_ns, uint64_t wall_ns);
 void node_set_addresses(struct node *node, const struct addr *addresses, size_t n, uint64_t now_ns);
+// The node runs on with another configuration: `config` as for node_init(), of which its own keys, the TAP's MTU and MAC address, and the
+// memory for reassembly can't change any more and are not looked at. Nothing happens to what is as it was before. `is_elsewhere`: the
+// endpoint's name is another one than before. A peer with another public key is another peer: goodbye, and a new beginning.
+void node_reconfigure(struct node *node, const struct node_config *config, bool is_elsewhere, uint64_t now_ns, uint64_t wall_ns);
 // An echo to the peer: `echoed` says when it is answered. The id is to be unguessable. False: there is no session to send it in.
 bool node_send_echo(struct node *node, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns);
 // Somebody looks at the peer: the round trip is measured more often for some seconds.

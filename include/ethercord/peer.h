@@ -125,7 +125,8 @@ enum peer_reason {
     PEER_REASON_SILENT,
     PEER_REASON_GOODBYE,
     PEER_REASON_EXPIRED,
-    PEER_REASON_CLOCK, // refused: the peer's clock went back
+    PEER_REASON_CLOCK,   // refused: the peer's clock went back
+    PEER_REASON_REMOVED, // by a reload, or another PublicKey was put in its place
     PEER_REASON_UP,
     PEER_REASON_COUNT
 };
@@ -192,13 +193,15 @@ struct peer {
     unsigned next_target; // which of the places known has its turn
     bool is_cut_off;      // our own kernel has no way to the endpoint: the other places are tried, though there is a session
     uint64_t retry_ns;
+    uint64_t fresh_from_ns; // what goes into a handshake has changed: a keypair made before that is to be followed by another one
+    bool is_moving;         // Endpoint has changed: the peer is called there, though there is a session with it elsewhere, until …
+    uint64_t moving_until_ns;
 
     uint8_t sent_timestamp[WIRE_TIMESTAMP_LEN];
     uint8_t received_timestamp[WIRE_TIMESTAMP_LEN];
     uint64_t clock_behind_ns; // the peer's, when it was last refused for it
     bool has_clock_skew;
-    int64_t
-        clock_skew_ns; // how far the peer's clock was ahead of ours when its last initiation came; the time on the way counts against it
+    int64_t clock_skew_ns; // the peer's clock less ours, when its last initiation came; the time on the way counts against it
     struct peer_rival rival;
 
     struct addr addresses[PEER_ADDRESSES_MAX];
@@ -231,6 +234,11 @@ struct peer {
 void peer_init(struct peer *peer, const struct peer_config *config, const struct peer_self *self, struct keystore *keystore,
                uint64_t now_ns);
 void peer_deinit(struct peer *peer);
+// The same peer (public key), configured otherwise; its session is kept. `is_elsewhere`: the endpoint's name is another one.
+void peer_reconfigure(struct peer *peer, const struct peer_config *config, bool is_elsewhere, const struct peer_input *input);
+void peer_refresh(struct peer *peer, const struct peer_input *input); // the next keypair is to be made now
+// Says goodbye, and takes its keys from rx and tx; then it may be wiped.
+void peer_leave(struct peer *peer, const struct peer_input *input, struct peer_acts *acts);
 
 // The configured endpoint's addresses, in order of preference; n = 0: the name has none. Those that are new have their turn first.
 void peer_set_addresses(struct peer *peer, const struct addr *addresses, size_t n, const struct peer_input *input);

@@ -40,6 +40,13 @@ struct shortcut_config {
     uint16_t mtu;               // of the TAP: larger replies go out in IP fragments
 };
 
+// The part of it that may become another one while frames come and go.
+struct shortcut_addresses {
+    struct cidr addresses[SHORTCUT_ADDRESSES_MAX];
+    size_t n_addresses;
+    enum shortcut_answer answer;
+};
+
 struct shortcut; // one instance; see shortcut_size()
 
 enum shortcut_verdict {
@@ -52,6 +59,10 @@ size_t shortcut_size(void);
 // `seed` salts the table of sources. `counters`: of the thread that owns this instance; must outlive it.
 void shortcut_init(struct shortcut *shortcut, const struct shortcut_config *config, enum shortcut_side side, struct counters *counters,
                    const uint8_t seed[static 16]);
+
+// From now on it has these addresses. Nothing changes for those that it had before; when there are new ones, all are announced if
+// `may_announce`.
+void shortcut_reconfigure(struct shortcut *shortcut, const struct shortcut_addresses *wanted, bool may_announce, uint64_t now_ns);
 
 // Looks at one frame. `is_peer_up` matters with SHORTCUT_ANSWER_PEER_UP: the tap side is silent (DROP_SHORTCUT_SILENT) while it is false.
 // After SHORTCUT_TAKEN *and* after SHORTCUT_PASS call shortcut_next() until it returns 0. The frame is not needed any more then.

@@ -300,6 +300,11 @@ bool log_level_parse(const char *text, enum log_level *level)
     return false;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return LEVELS[level].name;
+}
+
 void log_set_name(const char *name)
 {
     snprintf(instance_name, sizeof instance_name, "%s", name);

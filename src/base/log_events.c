@@ -55,5 +55,8 @@ const struct log_event_entry log_events[LOG_EVENT_COUNT] = {
                               "more handshakes are begun than can be looked into"},
     [LOG_EVENT_UNDERLAY] = {"underlay-error", "438596e598f243348f1e457d7633169a", LOG_LEVEL_DEBUG,
                             "an ICMP error, or a local one, for a datagram"},
-    [LOG_EVENT_RELOAD] = {"reload", "cb816ce72f524af4b7b4080203efce80", LOG_LEVEL_WARNING, "SIGHUP: what came of it"},
+    [LOG_EVENT_RELOAD] = {"reload", "cb816ce72f524af4b7b4080203efce80", LOG_LEVEL_INFO, "what a reload has changed"},
+    [LOG_EVENT_NEEDS_RESTART] = {"needs-restart", "3e5ab5e0cb0e474c893beb2e0b91a924", LOG_LEVEL_WARNING, "what a reload can't change"},
+    [LOG_EVENT_RELOAD_FAILED] = {"reload-failed", "fbbf8362fe954aa2b9e8088e1f8e0e2b", LOG_LEVEL_ERROR,
+                                 "the file is wrong, or can't be read: nothing has changed"},
 };

@@ -38,7 +38,23 @@ static void print_checks_help(FILE *out)
         "no-sandbox", '\0', NULL, OPTION_FLAG, FIELD(has_no_sandbox), false, "don't filter system calls, to look for an error"             \
     }
 
-static const struct option_row run_options[] = {NO_SANDBOX_ROW, RUN_DIR_ROW, {.name = NULL}};
+static const struct option_row check_options[] = {RUN_DIR_ROW, {.name = NULL}};
+
+static const struct option_row run_options[] = {
+    {"dry-run", 'n', NULL, OPTION_FLAG, FIELD(is_dry_run), false, "only say what a start, or a reload, would do"},
+    NO_SANDBOX_ROW,
+    RUN_DIR_ROW,
+    {.name = NULL},
+};
+
+static const struct option_row reload_options[] = {
+    {"dry-run", 'n', NULL, OPTION_FLAG, FIELD(is_dry_run), false, "only say what would change"},
+    {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the answer as JSON"},
+    RUN_DIR_ROW,
+    {.name = NULL},
+};
+
+static const struct option_row stop_options[] = {RUN_DIR_ROW, {.name = NULL}};
 
 static const struct option_row status_options[] = {
     {"json", 'j', NULL, OPTION_FLAG, FIELD(wants_json), false, "the whole status as JSON"},
@@ -99,10 +115,14 @@ static const struct command commands[] = {
     {"pubkey", "", 0, 0, NULL, "Reads a private key from stdin and prints the public key that belongs to it", NULL, command_pubkey},
     {"genpsk", "[FILE]", 0, 1, NULL, "Makes a preshared key (PSK): prints it, or puts it into a new FILE that only its owner can read",
      NULL, command_genpsk},
-    {"check", "FILE", 1, 1, NULL, "Checks a configuration file and says what it amounts to", print_keys_help, command_check},
+    {"check", "FILE", 1, 1, check_options, "Checks a configuration file and says what it amounts to, and what a reload would change",
+     print_keys_help, command_check},
     {"run", "FILE", 1, 1, run_options, "Runs the node that a configuration file describes, in the foreground", NULL, command_run},
     {"status", "[NAME]", 0, 1, status_options, "Shows how a running instance is; NAME may be left out if only one is running", NULL,
      command_status},
+    {"reload", "[NAME]", 0, 1, reload_options, "Has a running instance read its file again, without dropping what did not change", NULL,
+     command_reload},
+    {"stop", "[NAME]", 0, 1, stop_options, "Stops a running instance, and returns when it has ended", NULL, command_stop},
     {"ping", "[NAME]", 0, 1, ping_options,
      "Sends echoes through the tunnel of a running instance, and says how long they take and how many are lost", print_ping_help,
      command_ping},

@@ -32,6 +32,8 @@ int command_genpsk(const struct command_line *line);
 int command_pubkey(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_run(const struct command_line *line);
+int command_reload(const struct command_line *line);
+int command_stop(const struct command_line *line);
 int command_ping(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_doctor(const struct command_line *line);

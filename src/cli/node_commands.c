@@ -4,12 +4,16 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "ethercord/config.h"
 #include "ethercord/log.h"
 #include "ethercord/program.h"
 #include "ethercord/run.h"
+#include "plan.h"
 #include "summary.h"
 
 static void print_messages(const struct config_errors *errors)
@@ -46,6 +50,23 @@ struct config *command_load_config(const char *path, const struct config_answer 
     return NULL;
 }
 
+// What can be read again later, as an absolute path; NULL = nothing (a pipe, a descriptor of the shell's). Free with free().
+static char *absolute_path(const char *path)
+{
+    struct stat st;
+    char *folder, *absolute = NULL;
+
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0)
+        return NULL;
+    if (path[0] == '/')
+        return strdup(path);
+    folder = getcwd(NULL, 0);
+    if (folder && asprintf(&absolute, "%s/%s", folder, path) < 0)
+        absolute = NULL;
+    free(folder);
+    return absolute;
+}
+
 int command_check(const struct command_line *line)
 {
     int exit_code;
@@ -54,8 +75,17 @@ int command_check(const struct command_line *line)
         return exit_code;
     printf("%s: OK\n", line->arguments[0]);
     summary_print(config);
+    plan_print_reload(command_run_dir(line), config->name, line->arguments[0]);
     config_free(config);
     return exit_code;
+}
+
+static void dry_run(const struct command_line *line, const struct config *config)
+{
+    printf("%s: OK\n", line->arguments[0]);
+    summary_print(config);
+    plan_print_start(command_run_dir(line), config);
+    plan_print_reload(command_run_dir(line), config->name, line->arguments[0]);
 }
 
 int command_run(const struct command_line *line)
@@ -64,7 +94,14 @@ int command_run(const struct command_line *line)
     struct config *config = command_load_config(line->arguments[0], NULL, &exit_code);
     if (!config)
         return exit_code;
-    exit_code = run_node(config, command_run_dir(line), !line->has_no_sandbox);
+    if (line->is_dry_run) {
+        dry_run(line, config);
+        config_free(config);
+        return exit_code;
+    }
+    char *path = absolute_path(line->arguments[0]);
+    exit_code = run_node(config, path, command_run_dir(line), !line->has_no_sandbox);
+    free(path);
     config_free(config);
     return exit_code;
 }
@@ -76,7 +113,7 @@ int command_answer(const struct command_line *line)
     struct config *config = command_load_config(NULL, &answer, &exit_code);
     if (!config)
         return exit_code;
-    exit_code = run_node(config, command_run_dir(line), !line->has_no_sandbox);
+    exit_code = run_node(config, NULL, command_run_dir(line), !line->has_no_sandbox);
     config_free(config);
     return exit_code;
 }

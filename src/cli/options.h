@@ -31,6 +31,7 @@ struct command_line {
     bool wants_json;
     bool wants_watch;
     bool has_no_sandbox;
+    bool is_dry_run;
     const char *arguments[OPTIONS_ARGUMENTS_MAX];
     size_t n_arguments;
 };

@@ -475,7 +475,7 @@ static enum set_result set_hook_timeout(struct config_parse *parse, const struct
     return SET_OK;
 }
 
-#define FIELD(path) .offset = offsetof(struct config, path)
+#define FIELD(path) .offset = offsetof(struct config, path), .size = sizeof(((struct config *)NULL)->path)
 #define COUNT(path) .count_offset = offsetof(struct config, path)
 #define KEY_FORM "a key: 44 characters of base64"
 #define KEY_FILE_FORM "the name of a file with a key in it"
@@ -492,8 +492,8 @@ const struct config_key config_keys[KEY_COUNT] = {
                               .help = "file with the node's own key, relative to this file's folder"},
     [KEY_LISTEN_PORT] = {SECTION_NODE, "ListenPort", set_number, FIELD(udp.port), .min = 0, .max = 65535,
                          .expected = "a UDP port, 0 to 65535 (0 = any)", .default_text = "36160", .help = "UDP port to receive at"},
-    [KEY_CIPHER] = {SECTION_NODE, "Cipher", set_cipher, FIELD(ciphers), .expected = "auto, aes-256-gcm or chacha20-poly1305",
-                    .default_text = "auto", .help = "data ciphers to allow"},
+    [KEY_CIPHER] = {SECTION_NODE, "Cipher", set_cipher, .is_live = true, FIELD(ciphers),
+                    .expected = "auto, aes-256-gcm or chacha20-poly1305", .default_text = "auto", .help = "data ciphers to allow"},
     [KEY_FW_MARK] = {SECTION_NODE, "FwMark", set_fwmark, FIELD(udp.fwmark),
                      .expected = "a number of 32 bits, decimal or with 0x (0 = none)", .default_text = "0",
                      .help = "mark of outgoing datagrams, for routing rules"},
@@ -502,8 +502,8 @@ const struct config_key config_keys[KEY_COUNT] = {
     [KEY_SOURCE_ADDRESS] = {SECTION_NODE, "SourceAddress", set_source, FIELD(udp.source),
                             .expected = "an IPv4 or IPv6 address of this machine, without prefix or port",
                             .help = "send from and receive at this address only"},
-    [KEY_LOG_LEVEL] = {SECTION_NODE, "LogLevel", set_log_level, FIELD(log_level), .expected = "error, warning, info or debug",
-                       .default_text = "info", .help = "how much to tell"},
+    [KEY_LOG_LEVEL] = {SECTION_NODE, "LogLevel", set_log_level, .is_live = true, FIELD(log_level),
+                       .expected = "error, warning, info or debug", .default_text = "info", .help = "how much to tell"},
     [KEY_USER] = {SECTION_NODE, "User", set_user, FIELD(user), .expected = "the name of an unprivileged user", .default_text = "nobody",
                   .help = "the user that the worker becomes"},
     [KEY_CONTROL_GROUP] = {SECTION_NODE, "ControlGroup", set_group, FIELD(control_group), .expected = "the name of a group",
@@ -517,14 +517,14 @@ const struct config_key config_keys[KEY_COUNT] = {
                                .min = REASSEMBLY_MEMORY_MIN / 1024, .max = REASSEMBLY_MEMORY_MAX / 1024,
                                .expected = "a number of KiB, 128 to 65535", .default_text = "1024",
                                .help = "memory for frames that have come in part"},
-    [KEY_REASSEMBLY_TIMEOUT] = {SECTION_NODE, "ReassemblyTimeout", set_number, FIELD(reassembly_timeout_ms),
+    [KEY_REASSEMBLY_TIMEOUT] = {SECTION_NODE, "ReassemblyTimeout", set_number, .is_live = true, FIELD(reassembly_timeout_ms),
                                 .min = REASSEMBLY_TIMEOUT_MS_MIN, .max = REASSEMBLY_TIMEOUT_MS_MAX, .expected = "milliseconds, 10 to 60000",
                                 .default_text = "1000", .help = "how long such a frame is waited for"},
     [KEY_POST_UP] = {SECTION_NODE, "PostUp", set_hook, .is_command = true, .min = HOOK_POST_UP, .expected = COMMAND_FORM,
                      .help = "run when the node is up; when it fails the node ends"},
     [KEY_PRE_DOWN] = {SECTION_NODE, "PreDown", set_hook, .is_command = true, .min = HOOK_PRE_DOWN, .expected = COMMAND_FORM,
                       .help = "run before anything is undone at the end"},
-    [KEY_HOOK_TIMEOUT] = {SECTION_NODE, "HookTimeout", set_hook_timeout, .min = 1, .max = HOOK_TIMEOUT_S_MAX,
+    [KEY_HOOK_TIMEOUT] = {SECTION_NODE, "HookTimeout", set_hook_timeout, FIELD(hooks.timeout_s), .min = 1, .max = HOOK_TIMEOUT_S_MAX,
                           .expected = "seconds, 1 to 3600", .default_text = "10", .help = "how long each hook may take"},
     [KEY_TAP_NAME] = {SECTION_TAP, "Name", set_interface, FIELD(tap.name), .expected = INTERFACE_FORM, .default_text = "cord0",
                       .help = "name of the TAP interface"},
@@ -534,35 +534,67 @@ const struct config_key config_keys[KEY_COUNT] = {
                         .help = "bridge that the TAP joins"},
     [KEY_TAP_ADDRESS] = {SECTION_TAP, "Address", set_cidrs, FIELD(tap.addresses), COUNT(tap.n_addresses), .max = TAP_ADDRESSES_MAX,
                          .expected = CIDRS_FORM, .help = "the kernel's own addresses on the TAP"},
-    [KEY_TAP_CARRIER] = {SECTION_TAP, "Carrier", set_choice, FIELD(tap.carrier), .choices = carrier_choices,
+    [KEY_TAP_CARRIER] = {SECTION_TAP, "Carrier", set_choice, .is_live = true, FIELD(tap.carrier), .choices = carrier_choices,
                          .expected = "always or peer-up", .default_text = "always", .help = "when the TAP has carrier"},
     [KEY_TAP_QUEUE_LENGTH] = {SECTION_TAP, "QueueLength", set_number, FIELD(tap.queue_len), .min = 1, .max = 65535,
                               .expected = "a number of frames, 1 to 65535", .default_text = "256",
                               .help = "frames that wait in the TAP at the most; the kernel drops the rest"},
-    [KEY_SHORTCUT_ADDRESS] = {SECTION_SHORTCUT, "Address", set_cidrs, FIELD(shortcut.addresses), COUNT(shortcut.n_addresses),
-                              .max = SHORTCUT_ADDRESSES_MAX, .expected = CIDRS_FORM, .help = "addresses that the node itself answers for"},
-    [KEY_SHORTCUT_ANSWER] = {SECTION_SHORTCUT, "Answer", set_choice, FIELD(shortcut.answer), .choices = answer_choices,
+    [KEY_SHORTCUT_ADDRESS] = {SECTION_SHORTCUT, "Address", set_cidrs, .is_live = true, FIELD(shortcut.addresses),
+                              COUNT(shortcut.n_addresses), .max = SHORTCUT_ADDRESSES_MAX, .expected = CIDRS_FORM,
+                              .help = "addresses that the node itself answers for"},
+    [KEY_SHORTCUT_ANSWER] = {SECTION_SHORTCUT, "Answer", set_choice, .is_live = true, FIELD(shortcut.answer), .choices = answer_choices,
                              .expected = "always or peer-up", .default_text = "always", .help = "when to answer on the side of the TAP"},
-    [KEY_PEER_PUBLIC_KEY] = {SECTION_PEER, "PublicKey", set_key, FIELD(peer.public_key), .expected = KEY_FORM,
+    [KEY_PEER_PUBLIC_KEY] = {SECTION_PEER, "PublicKey", set_key, .is_live = true, FIELD(peer.public_key), .expected = KEY_FORM,
                              .help = "the peer's key; needed"},
-    [KEY_PEER_PRESHARED_KEY] = {SECTION_PEER, "PresharedKey", set_key, FIELD(peer.psk), COUNT(peer.has_psk), .expected = KEY_FORM,
-                                .help = "a PSK mixed into the handshake, the same at both ends"},
-    [KEY_PEER_PRESHARED_KEY_FILE] = {SECTION_PEER, "PresharedKeyFile", set_key_file, FIELD(peer.psk), COUNT(peer.has_psk),
+    [KEY_PEER_PRESHARED_KEY] = {SECTION_PEER, "PresharedKey", set_key, .is_live = true, FIELD(peer.psk), COUNT(peer.has_psk),
+                                .expected = KEY_FORM, .help = "a PSK mixed into the handshake, the same at both ends"},
+    [KEY_PEER_PRESHARED_KEY_FILE] = {SECTION_PEER, "PresharedKeyFile", set_key_file, .is_live = true, FIELD(peer.psk), COUNT(peer.has_psk),
                                      .expected = KEY_FILE_FORM, .help = "file with the PSK, relative to this file's folder"},
-    [KEY_PEER_ENDPOINT] = {SECTION_PEER, "Endpoint", set_endpoint, FIELD(peer.endpoint_host),
+    [KEY_PEER_ENDPOINT] = {SECTION_PEER, "Endpoint", set_endpoint, .is_live = true, FIELD(peer.endpoint_host),
                            .expected = "name:port, address:port or [IPv6 address]:port, port 1 to 65535 (without one: 36160)",
                            .help = "where the peer is; needed at one end at least"},
-    [KEY_PEER_PERSISTENT_KEEPALIVE] = {SECTION_PEER, "PersistentKeepalive", set_number_or_off, FIELD(peer.persistent_keepalive_s), .min = 0,
-                                       .max = 65535, .expected = "seconds, 1 to 65535, or off", .default_text = "off",
+    [KEY_PEER_PERSISTENT_KEEPALIVE] = {SECTION_PEER, "PersistentKeepalive", set_number_or_off, .is_live = true,
+                                       FIELD(peer.persistent_keepalive_s), .min = 0, .max = 65535,
+                                       .expected = "seconds, 1 to 65535, or off", .default_text = "off",
                                        .help = "send something at least this often, to keep NAT open"},
-    [KEY_PEER_PATH_MTU] = {SECTION_PEER, "PathMTU", set_number_or_auto, FIELD(peer.path_mtu), .min = PATH_MTU_MIN, .max = PATH_MTU_MAX,
-                           .expected = "a number, 576 to 9216, or auto", .default_text = "auto",
+    [KEY_PEER_PATH_MTU] = {SECTION_PEER, "PathMTU", set_number_or_auto, .is_live = true, FIELD(peer.path_mtu), .min = PATH_MTU_MIN,
+                           .max = PATH_MTU_MAX, .expected = "a number, 576 to 9216, or auto", .default_text = "auto",
                            .help = "largest IP packet that passes to the peer; auto: find it, and notice when it changes"},
     [KEY_PEER_ON_UP] = {SECTION_PEER, "OnPeerUp", set_hook, .is_command = true, .min = HOOK_PEER_UP, .expected = COMMAND_FORM,
                         .help = "run when the session with the peer has come up"},
     [KEY_PEER_ON_DOWN] = {SECTION_PEER, "OnPeerDown", set_hook, .is_command = true, .min = HOOK_PEER_DOWN, .expected = COMMAND_FORM,
                           .help = "run when the session with the peer is lost"},
 };
+
+enum config_kind config_kind(enum config_key_id id)
+{
+    static const struct {
+        enum set_result (*set)(struct config_parse *parse, const struct config_key *key, const char *value);
+        enum config_kind kind;
+    } kinds[] = {
+        {set_key, CONFIG_KEY},
+        {set_key_file, CONFIG_KEY_FILE},
+        {set_number, CONFIG_NUMBER},
+        {set_cipher, CONFIG_CIPHERS},
+        {set_fwmark, CONFIG_MARK},
+        {set_interface, CONFIG_TEXT},
+        {set_source, CONFIG_ADDRESS},
+        {set_log_level, CONFIG_LOG_LEVEL},
+        {set_user, CONFIG_TEXT},
+        {set_group, CONFIG_TEXT},
+        {set_choice, CONFIG_CHOICE},
+        {set_cidrs, CONFIG_CIDRS},
+        {set_hook_timeout, CONFIG_MARK},
+        {set_endpoint, CONFIG_ENDPOINT},
+        {set_number_or_off, CONFIG_OR_OFF},
+        {set_number_or_auto, CONFIG_OR_AUTO},
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (config_keys[id].set == kinds[i].set)
+            return kinds[i].kind;
+    return CONFIG_OTHER;
+}
 
 bool config_set(struct config_parse *parse, enum config_key_id id, const char *value)
 {

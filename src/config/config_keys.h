@@ -2,7 +2,8 @@
 /*
  * config_keys: the table of sections and keys, and a setter for each kind of value. Used by config.c only.
  *
- * To add a key, add its row and say in docs/configuration.md what it means: duplicates, suggestions, messages and help come from the row.
+ * To add a key, add its row and say in docs/configuration.md what it means: duplicates, suggestions, messages, help, and what a reload says
+ * of it come from the row. With is_live it also has a place in struct config_live (docs/reload.md).
  */
 #ifndef ETHERCORD_CONFIG_CONFIG_KEYS_H
 #define ETHERCORD_CONFIG_CONFIG_KEYS_H
@@ -70,7 +71,9 @@ struct config_key {
     enum config_section section;
     const char *name;
     enum set_result (*set)(struct config_parse *parse, const struct config_key *key, const char *value);
-    size_t offset;       // of the field in struct config
+    bool is_live;  // a reload puts it into force; else it needs a restart
+    size_t offset; // of the field in struct config
+    size_t size;
     size_t count_offset; // of the list's length, or of the bool that says that the field is set
     bool is_command;     // of the shell: the rest of the line as it stands; may be there several times
     unsigned min;
@@ -88,5 +91,28 @@ void config_report(struct config_parse *parse, const char *format, ...) __attrib
 void config_warn(struct config_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Sets one value and reports what is wrong with it. False then.
 bool config_set(struct config_parse *parse, enum config_key_id id, const char *value);
+// What a setter puts into the field.
+enum config_kind {
+    CONFIG_OTHER, // of a setter that is not known here: it can be compared, and not shown
+    CONFIG_KEY,
+    CONFIG_KEY_FILE,
+    CONFIG_NUMBER, // 16 bits
+    CONFIG_OR_OFF,
+    CONFIG_OR_AUTO,
+    CONFIG_MARK,
+    CONFIG_TEXT,
+    CONFIG_CHOICE,
+    CONFIG_CIDRS,
+    CONFIG_CIPHERS,
+    CONFIG_ADDRESS,
+    CONFIG_LOG_LEVEL,
+    CONFIG_ENDPOINT
+};
+enum config_kind config_kind(enum config_key_id id);
+
+// The value that a key has, as it could stand in the file; "none" where that would be nothing. Of a secret: what may be known of it.
+// Returns `text`, or NULL when values of this kind can only be compared.
+enum { CONFIG_VALUE_CAP = 640 }; // the longest list in full: what is shown the same is the same
+const char *config_show(const struct config *config, enum config_key_id id, char text[static CONFIG_VALUE_CAP]);
 
 #endif

@@ -20,15 +20,11 @@ static const char *const reason_names[] = {
 _Static_assert(sizeof reason_names / sizeof reason_names[0] == HOOK_REASON_COUNT, "a name for each");
 
 static const char *const peer_reason_names[] = {
-    [PEER_REASON_STARTING] = "starting",
-    [PEER_REASON_NO_ENDPOINT] = "no-endpoint",
-    [PEER_REASON_UNRESOLVED] = "unresolved",
-    [PEER_REASON_NO_ANSWER] = "no-answer",
-    [PEER_REASON_SILENT] = "silent",
-    [PEER_REASON_GOODBYE] = "goodbye",
-    [PEER_REASON_EXPIRED] = "expired",
-    [PEER_REASON_CLOCK] = "clock",
-    [PEER_REASON_UP] = "up",
+    [PEER_REASON_STARTING] = "starting",     [PEER_REASON_NO_ENDPOINT] = "no-endpoint",
+    [PEER_REASON_UNRESOLVED] = "unresolved", [PEER_REASON_NO_ANSWER] = "no-answer",
+    [PEER_REASON_SILENT] = "silent",         [PEER_REASON_GOODBYE] = "goodbye",
+    [PEER_REASON_EXPIRED] = "expired",       [PEER_REASON_CLOCK] = "clock",
+    [PEER_REASON_REMOVED] = "removed",       [PEER_REASON_UP] = "up",
 };
 _Static_assert(sizeof peer_reason_names / sizeof peer_reason_names[0] == PEER_REASON_COUNT, "a name for each");
 

@@ -36,15 +36,39 @@ static bool is_address_valid(const struct addr *addr)
     return (addr->family == AF_INET || addr->family == AF_INET6) && addr->port != 0;
 }
 
-// What the service manager gets to see: nothing that could begin another line or field there.
-static bool is_line(const char text[static IPC_TEXT_CAP])
+// What others get to see: nothing that could begin another line or field there.
+static bool is_line(const char *text, size_t cap)
 {
-    size_t len = strnlen(text, IPC_TEXT_CAP);
+    size_t len = strnlen(text, cap);
 
     for (size_t i = 0; i < len; i++)
         if (text[i] < ' ' || text[i] > '~')
             return false;
-    return len > 0 && len < IPC_TEXT_CAP;
+    return len > 0 && len < cap;
+}
+
+// A bool of somebody else's may hold any byte.
+static bool is_bool(const bool *flag)
+{
+    return *(const uint8_t *)flag <= 1;
+}
+
+static bool is_payload_valid(const struct ipc_message *message)
+{
+    switch (message->kind) {
+    case IPC_STATE:
+        return is_line(message->text, sizeof message->text);
+    case IPC_RELOAD:
+        return is_bool(&message->reload.is_trial);
+    case IPC_SETTINGS:
+        return is_bool(&message->settings.is_elsewhere) && config_live_is_valid(&message->settings.live);
+    case IPC_LINE:
+        return message->line.what < IPC_LINE_COUNT && is_line(message->line.text, sizeof message->line.text);
+    case IPC_RELOADED:
+        return message->result < IPC_RESULT_COUNT;
+    default:
+        return true;
+    }
 }
 
 static bool is_valid(const struct ipc_message *message)
@@ -55,12 +79,10 @@ static bool is_valid(const struct ipc_message *message)
     uint32_t n_addresses_max = message->kind == IPC_ADDRESSES ? PEER_ADDRESSES_MAX : is_peer ? 1 : 0;
     if (message->n_addresses > n_addresses_max || message->reason >= (is_peer ? PEER_REASON_COUNT : 1))
         return false;
-    if (message->kind == IPC_STATE ? !is_line(message->text) : message->text[0] != '\0')
-        return false;
     for (uint32_t i = 0; i < message->n_addresses; i++)
         if (!is_address_valid(&message->addresses[i]))
             return false;
-    return true;
+    return is_payload_valid(message);
 }
 
 // A state, not a wish: the last one counts, so none may be lost. Who takes them reads so many a second and no more, and limits what it
@@ -80,6 +102,10 @@ enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *me
     switch (message->kind) {
     case IPC_RESOLVE:
         return bucket_take(&guard->lookups_full_ns, IPC_LOOKUP_EVERY_MS * NS_PER_MS, IPC_LOOKUPS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
+    case IPC_RELOAD:
+        return bucket_take(&guard->reloads_full_ns, IPC_RELOAD_EVERY_MS * NS_PER_MS, IPC_RELOADS_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
+    case IPC_QUIT: // it could end by itself as well
+        return IPC_TAKE;
     case IPC_STATE:
         return bucket_take(&guard->states_full_ns, IPC_STATE_EVERY_MS * NS_PER_MS, IPC_STATES_MAX, now_ns) ? IPC_TAKE : IPC_TOO_OFTEN;
     case IPC_READY:

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ethercord/addr.h"
+#include "ethercord/config_change.h"
 #include "ethercord/peer.h"
 
 enum ipc_kind {
@@ -23,17 +24,45 @@ enum ipc_kind {
     IPC_PEER_DOWN, // the same
     IPC_STOP,      // monitor: say goodbye and end
     IPC_STATE,     // worker: how it is, in a line for the service manager
+    IPC_QUIT,      // worker: somebody who may wants the instance to stop
+    IPC_RELOAD,    // worker: read the configuration again, and tell; reload.is_trial: change nothing
+    IPC_SETTINGS,  // monitor: what is in force from now on. Secret
+    IPC_LINE,      // monitor: one line of the answer to IPC_RELOAD
+    IPC_RELOADED,  // monitor: the end of the answer
     IPC_KIND_COUNT
 };
 
+enum { IPC_LINE_CAP = CONFIG_CHANGE_CAP };
+enum ipc_line { IPC_LINE_CHANGED, IPC_LINE_NEEDS_RESTART, IPC_LINE_ERROR, IPC_LINE_WARNING, IPC_LINE_COUNT };
+enum ipc_result {
+    IPC_RESULT_DONE,    // a trial included
+    IPC_RESULT_INVALID, // the file: nothing has changed
+    IPC_RESULT_FAILED,  // it could not be read, or not be put into force: nothing has changed
+    IPC_RESULT_COUNT
+};
 enum { IPC_TEXT_CAP = 256 };
 
 struct ipc_message {
     uint32_t kind;
+    uint32_t id; // IPC_RELOAD, and the answer to it
     uint32_t n_addresses;
     uint32_t reason; // IPC_PEER_…: an enum peer_reason
-    struct addr addresses[PEER_ADDRESSES_MAX];
-    char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
+    union {          // by kind; what is not named here has nothing more to say
+        struct addr addresses[PEER_ADDRESSES_MAX];
+        char text[IPC_TEXT_CAP]; // IPC_STATE: printable ASCII, with a NUL behind it
+        struct {
+            bool is_trial;
+        } reload; // IPC_RELOAD
+        struct {
+            bool is_elsewhere; // Endpoint is another one
+            struct config_live live;
+        } settings; // IPC_SETTINGS
+        struct {
+            uint32_t what; // enum ipc_line
+            char text[IPC_LINE_CAP];
+        } line;          // IPC_LINE: printable, with a NUL behind it
+        uint32_t result; // IPC_RELOADED: enum ipc_result
+    };
 };
 
 // What the monitor takes from its worker, on top of what ipc_receive() looks at. Starts out zeroed.
@@ -42,6 +71,7 @@ struct ipc_guard {
     bool is_peer_up;
     uint64_t lookups_full_ns; // buckets
     uint64_t states_full_ns;
+    uint64_t reloads_full_ns;
 };
 enum ipc_verdict {
     IPC_TAKE,
@@ -50,6 +80,7 @@ enum ipc_verdict {
 };
 enum { IPC_LOOKUPS_MAX = 8, IPC_LOOKUP_EVERY_MS = 1000 }; // a worker asks each 15 s
 enum { IPC_STATES_MAX = 4, IPC_STATE_EVERY_MS = 500 };    // a worker tells one a second
+enum { IPC_RELOADS_MAX = 32, IPC_RELOAD_EVERY_MS = 5 };   // a worker asks one after the other, and half as often (reload_requests.c)
 enum ipc_verdict ipc_judge(struct ipc_guard *guard, const struct ipc_message *message, uint64_t now_ns);
 
 // Both ends non-blocking and close-on-exec. Returns 0 or negative errno.

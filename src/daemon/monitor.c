@@ -49,6 +49,7 @@ struct monitor {
     uv_signal_t signals[4];
     uv_timer_t timer, turn, look;
     struct lookup lookup;
+    struct reload *reload;
     struct ipc_guard guard;
     struct hooks *hooks;
     struct hooks_handles hooks_handles;
@@ -191,8 +192,7 @@ static void reap(struct monitor *monitor)
 static void reload(struct monitor *monitor)
 {
     notify_reloading(monitor->notify);
-    log_tell(&(struct log_about){.event = LOG_EVENT_RELOAD},
-             "SIGHUP: a new configuration takes effect at the next start; stop and start this instance");
+    reload_run(monitor->reload);
     notify_ready_again(monitor->notify);
 }
 
@@ -221,6 +221,10 @@ static int take_message(struct monitor *monitor, const struct ipc_message *messa
         return 1;
     if (message->kind == IPC_RESOLVE)
         lookup_start(&monitor->lookup, &monitor->uv);
+    else if (message->kind == IPC_RELOAD)
+        reload_answer(monitor->reload, message);
+    else if (message->kind == IPC_QUIT)
+        stop(monitor, HOOK_REASON_STOP);
     else if (message->kind == IPC_READY)
         hooks_post_up(monitor->hooks);
     else if (message->kind == IPC_STATE && monitor->is_stopping)
@@ -283,6 +287,8 @@ static int start(struct monitor *monitor)
         if ((error = uv_signal_start(&monitor->signals[i], on_signal, numbers[i])))
             return error;
     }
+    if ((error = reload_start(monitor->reload, &monitor->uv, monitor->ipc_fd, &monitor->lookup)))
+        return error;
     if ((error = hooks_start(monitor->hooks, &monitor->uv, &monitor->hooks_handles)))
         return error;
     return uv_poll_start(&monitor->ipc, UV_READABLE, on_ipc);
@@ -331,6 +337,7 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
                                 .page = page,
                                 .notify = &tools->notify,
                                 .watchdog = &tools->watchdog,
+                                .reload = tools->reload,
                                 .hooks = &tools->hooks,
                                 .lookup = {.config = config, .answered = on_addresses, .ctx = monitor},
                                 .exit_code = CODE_FAILED};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * monitor: the small privileged parent. It resolves names for the worker, passes on the signal to stop, and cleans up after it.
+ * monitor: the small privileged parent. It resolves names for the worker, reads the configuration again, passes on the signal to stop, and
+ * cleans up after it.
  */
 #ifndef ETHERCORD_DAEMON_MONITOR_H
 #define ETHERCORD_DAEMON_MONITOR_H
@@ -11,6 +12,7 @@
 #include "ethercord/sandbox.h"
 #include "hooks.h"
 #include "notify.h"
+#include "reload.h"
 #include "watchdog.h"
 
 // SIG_BLOCK while the stages of the start run, so that what they did is undone whenever the signal comes; SIG_UNBLOCK in either process
@@ -21,6 +23,7 @@ void stop_signals(int how);
 struct monitor_tools {
     struct notify notify;
     struct watchdog watchdog;
+    struct reload *reload;
     struct hooks hooks; // opened
 };
 

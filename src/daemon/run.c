@@ -209,7 +209,9 @@ static void choose_sandbox(struct stages *stages, bool is_wanted)
 static int run_both(struct stages *stages)
 {
     int fds[2];
-    int error = (stages->devices.page = sandbox_new_page()) ? ipc_pair(fds) : -ENOMEM;
+    bool has_memory =
+        (stages->devices.page = sandbox_new_page()) && (stages->tools.reload = reload_new(stages->config, stages->devices.config_path));
+    int error = has_memory ? ipc_pair(fds) : -ENOMEM;
     if (!error)
         error = watchdog_init(&stages->tools.watchdog, stages->tools.notify.watchdog_ms);
     pid_t worker = error ? -1 : fork();
@@ -225,6 +227,7 @@ static int run_both(struct stages *stages)
         hooks_leave(&stages->tools.hooks);
         stages->devices.ipc_fd = fds[1];
         int code = worker_main(stages->config, &stages->devices);
+        reload_free(stages->tools.reload);
         leaks_look();
         _exit(code);
     }
@@ -253,9 +256,9 @@ static bool open_hooks(struct stages *stages)
     return !error;
 }
 
-int run_node(struct config *config, const char *run_dir, bool wants_sandbox)
+int run_node(struct config *config, const char *config_path, const char *run_dir, bool wants_sandbox)
 {
-    struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir}};
+    struct stages stages = {.config = config, .run_dir = run_dir, .devices = {.run_dir = run_dir, .config_path = config_path}};
     int code = CODE_FAILED;
 
     close_inherited();
@@ -274,6 +277,7 @@ int run_node(struct config *config, const char *run_dir, bool wants_sandbox)
     if (open_hooks(&stages) && open_control(&stages)) {
         if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
             code = run_both(&stages);
+            reload_free(stages.tools.reload);
             int error = link_undo(&stages.link);
             if (error)
                 log_warning("can't put %s back as it was: %s", config->tap.name, strerror(-error));

@@ -127,6 +127,9 @@ const char *status_reason(const struct peer *peer, uint64_t now_ns, char *text, 
     case PEER_REASON_CLOCK:
         snprintf(text, cap, "refused: the peer's clock is %.1f s behind its last handshake", seconds(peer->clock_behind_ns));
         break;
+    case PEER_REASON_REMOVED:
+        snprintf(text, cap, "another peer was configured by a reload, or none");
+        break;
     case PEER_REASON_UP:
         snprintf(text, cap, "up for %.0f s", since);
         break;

@@ -25,7 +25,9 @@
 #include "ipc.h"
 #include "loops.h"
 #include "monitor.h"
+#include "node_config.h"
 #include "places.h"
+#include "reload_requests.h"
 #include "state_line.h"
 #include "status.h"
 #include "status_quality.h"
@@ -45,6 +47,7 @@ struct worker {
     uv_poll_t ipc;
     uv_signal_t sigterm;
     struct control control;
+    struct reload_requests reloads;
     struct echo echo;
     struct sandbox sandbox;
     struct status_facts facts;
@@ -263,6 +266,40 @@ static void on_sigterm(uv_signal_t *signal, int number)
     stop(signal->data); // the monitor died, or somebody means us
 }
 
+// What is in force from now on. The message is a secret, and so is what is made of it.
+static void take_settings(struct worker *worker, const struct ipc_message *message)
+{
+    struct node_config node_config;
+
+    config_live_put(worker->config, &message->settings.live);
+    node_config_fill(&node_config, worker->config, &worker->devices->tap_mac);
+    node_reconfigure(&worker->node, &node_config, message->settings.is_elsewhere, now_boot_ns(), now_wall_ns());
+    sodium_memzero(&node_config, sizeof node_config);
+    config_wipe_secrets(worker->config);
+    log_set_level(worker->config->log_level);
+}
+
+static void take_message(struct worker *worker, const struct ipc_message *message)
+{
+    switch (message->kind) {
+    case IPC_STOP:
+        stop(worker);
+        break;
+    case IPC_ADDRESSES:
+        node_set_addresses(&worker->node, message->addresses, message->n_addresses, now_boot_ns());
+        break;
+    case IPC_SETTINGS:
+        take_settings(worker, message);
+        break;
+    case IPC_LINE:
+    case IPC_RELOADED:
+        reload_requests_take(&worker->reloads, message);
+        break;
+    default: // only the worker says that
+        break;
+    }
+}
+
 static void on_ipc(uv_poll_t *poll, int status, int events)
 {
     struct worker *worker = poll->data;
@@ -271,11 +308,9 @@ static void on_ipc(uv_poll_t *poll, int status, int events)
 
     (void)events;
     while (got > 0 && (got = ipc_receive(worker->devices->ipc_fd, &message)) > 0) {
-        if (message.kind == IPC_STOP)
-            stop(worker);
-        else if (message.kind == IPC_ADDRESSES)
-            node_set_addresses(&worker->node, message.addresses, message.n_addresses, now_boot_ns());
+        take_message(worker, &message);
     }
+    sodium_memzero(&message, sizeof message);
     if (got < 0 && !worker->is_stopping) {
         log_tell(&(struct log_about){.event = LOG_EVENT_MONITOR_GONE}, "the monitor is gone: stopping");
         worker->has_failed = true;
@@ -376,43 +411,41 @@ static void answer_capture(void *ctx, struct control_client *client, char *argum
     capture_request_start(&(struct capture_source){&worker->uv, &worker->node, worker->config->tap.name}, client, arguments);
 }
 
+static void answer_reload(void *ctx, struct control_client *client, char *arguments)
+{
+    struct worker *worker = ctx;
+
+    reload_requests_ask(&worker->reloads, client, arguments);
+}
+
+// The monitor is to do it, as on SIGTERM: then it knows that nothing is wrong.
+static void answer_stop(void *ctx, struct control_client *client, char *arguments)
+{
+    struct worker *worker = ctx;
+
+    (void)arguments;
+    log_info("asked to stop, over the control socket");
+    control_say_take(client, json_pack("{s:b}", "stopping", 1));
+    control_end(client);
+    if (ipc_send(worker->devices->ipc_fd, &(struct ipc_message){.kind = IPC_QUIT}))
+        stop(worker);
+}
+
 static const struct control_request requests[] = {
-    {"status", answer_status}, {"ping", answer_ping}, {"capture", answer_capture}, {.word = NULL}};
+    {"status", answer_status}, {"ping", answer_ping}, {"capture", answer_capture},
+    {"reload", answer_reload}, {"stop", answer_stop}, {.word = NULL},
+};
 
 /* ---- stages ---- */
 
-static void fill_peer(struct peer_config *peer, const struct peer_settings *settings)
-{
-    memcpy(peer->name, settings->name, sizeof peer->name);
-    memcpy(peer->public_key, settings->public_key, NOISE_KEY_LEN);
-    memcpy(peer->psk, settings->psk, NOISE_KEY_LEN);
-    peer->path_mtu = settings->path_mtu;
-    peer->has_endpoint_name = settings->has_endpoint;
-    timing_default(&peer->timing);
-    peer->timing.persistent_keepalive_ns = settings->persistent_keepalive_s * NS_PER_S;
-    session_limits_default(&peer->limits);
-}
-
 static int make_node(struct worker *worker)
 {
-    const struct config *config = worker->config;
     struct worker_devices *devices = worker->devices;
     struct node_hooks hooks = {
         .ctx = worker, .wake = on_wake_node, .event = on_event, .echoed = on_echoed, .random = {.fill = fill_random}};
-    struct node_config node_config = {
-        .has_peer = config->peer.is_present,
-        .shortcut = config->shortcut,
-        .reassembly = {.memory_bytes = (size_t)config->reassembly_memory_kib * 1024,
-                       .timeout_ns = config->reassembly_timeout_ms * NS_PER_MS},
-        .is_carrier_peer_up = config->tap.carrier == TAP_CARRIER_PEER_UP,
-        .self = {.ciphers = config->ciphers, .tap_mtu = config->tap.mtu, .features = FEATURES_ALL},
-    };
+    struct node_config node_config;
 
-    memcpy(node_config.self.static_private, config->private_key, NOISE_KEY_LEN);
-    memcpy(node_config.self.static_public, config->public_key, NOISE_KEY_LEN);
-    node_config.shortcut.has_tap_mac = config->tap.bridge[0] == '\0';
-    node_config.shortcut.tap_mac = devices->tap_mac;
-    fill_peer(&node_config.peer, &config->peer);
+    node_config_fill(&node_config, worker->config, &devices->tap_mac);
     int error = node_init(&worker->node, &node_config, &(struct node_devices){&devices->tap, devices->udp}, &hooks, now_boot_ns());
     sodium_memzero(&node_config, sizeof node_config);
     config_wipe_secrets(worker->config);
@@ -434,6 +467,10 @@ static int make_loop(struct worker *worker)
         (error = uv_signal_init(&worker->uv, &worker->sigterm)) || (error = ports_start(&worker->ports, &worker->uv)))
         return error;
     worker->wake.data = worker->timer.data = worker->beat.data = worker->ipc.data = worker->sigterm.data = worker;
+    worker->reloads.path = worker->devices->config_path;
+    worker->reloads.ipc_fd = worker->devices->ipc_fd;
+    if ((error = reload_requests_start(&worker->reloads, &worker->uv)))
+        return error;
     worker->control.requests = requests;
     worker->control.ctx = worker;
     worker->echo.source = (struct echo_source){.loop = &worker->uv, .ctx = worker, .send = send_echo, .describe = describe_way};
@@ -477,6 +514,7 @@ static void tear_down(struct worker *worker)
     uv_run(&worker->uv, UV_RUN_NOWAIT); // clients that are being served
     loop_close_handles(&worker->uv);
     uv_loop_close(&worker->uv);
+    reload_requests_stop(&worker->reloads);
     node_deinit(&worker->node);
     tap_close(&worker->devices->tap);
     for (int i = 0; i < 2; i++)

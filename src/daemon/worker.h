@@ -19,7 +19,8 @@ struct worker_devices {
     int control_fd;
     int ipc_fd;
     bool wants_sandbox;
-    const char *run_dir; // to be able to leave it
+    const char *run_dir;     // to be able to leave it
+    const char *config_path; // NULL = none
     struct sandbox_page *page;
     const struct watchdog *watchdog; // how often to turn, and where to count it
     bool wants_state_line;

@@ -19,8 +19,6 @@
 #include "ethercord/log.h"
 #include "shortcut_private.h"
 
-enum { LINK_LOCAL_PREFIX_LEN = 64 };
-
 struct own_address *shortcut_find_own(struct shortcut *shortcut, uint16_t family, const uint8_t *ip)
 {
     for (size_t i = 0; i < shortcut->n_own; i++) {
@@ -152,7 +150,7 @@ static void run_deadlines(struct shortcut *shortcut, uint64_t now_ns)
     shortcut_update_deadline(shortcut);
 }
 
-static void fall_silent(struct shortcut *shortcut)
+void shortcut_fall_silent(struct shortcut *shortcut)
 {
     shortcut->announcements_left = 0;
     memset(&shortcut->mld, 0, sizeof(shortcut->mld));
@@ -169,27 +167,9 @@ static void note_peer(struct shortcut *shortcut, bool is_peer_up, uint64_t now_n
     bool was_silent = shortcut_is_silent(shortcut);
     shortcut->is_peer_up = is_peer_up;
     if (shortcut_is_silent(shortcut))
-        fall_silent(shortcut);
+        shortcut_fall_silent(shortcut);
     else if (was_silent)
         shortcut_announce(shortcut, now_ns);
-}
-
-// The link-local address that goes with the MAC address (RFC 4291 appendix A): reports need one as their source.
-static void make_link_local(const struct mac_address *mac, struct cidr *cidr)
-{
-    *cidr = (struct cidr){.family = AF_INET6, .prefix_len = LINK_LOCAL_PREFIX_LEN, .ip = {0xfe, 0x80}};
-    memcpy(cidr->ip + 8, mac->b, 3);
-    cidr->ip[8] ^= 0x02;
-    cidr->ip[11] = 0xff;
-    cidr->ip[12] = 0xfe;
-    memcpy(cidr->ip + 13, mac->b + 3, 3);
-}
-
-static void add_own(struct shortcut *shortcut, const struct cidr *cidr)
-{
-    if (shortcut_find_own(shortcut, cidr->family, cidr->ip))
-        return;
-    shortcut->own[shortcut->n_own++].cidr = *cidr;
 }
 
 size_t shortcut_size(void)
@@ -200,7 +180,6 @@ size_t shortcut_size(void)
 void shortcut_init(struct shortcut *shortcut, const struct shortcut_config *config, enum shortcut_side side, struct counters *counters,
                    const uint8_t seed[static 16])
 {
-    struct cidr link_local;
     ensure(config->n_addresses <= SHORTCUT_ADDRESSES_MAX);
     memset(shortcut, 0, sizeof(*shortcut));
     shortcut->config = *config;
@@ -208,16 +187,7 @@ void shortcut_init(struct shortcut *shortcut, const struct shortcut_config *conf
     shortcut->counters = counters;
     memcpy(shortcut->seed, seed, sizeof(shortcut->seed));
     shortcut->next_ipv4_id = (uint16_t)shortcut_random(shortcut);
-    make_link_local(&config->mac, &link_local);
-    for (size_t i = 0; i < config->n_addresses; i++) {
-        bool is_ipv6 = config->addresses[i].family == AF_INET6;
-        shortcut->has_link_local |= is_ipv6;
-        // The link-local one is added last, so that its place is known.
-        if (!is_ipv6 || memcmp(config->addresses[i].ip, link_local.ip, IPV6_LEN) != 0)
-            add_own(shortcut, &config->addresses[i]);
-    }
-    if (shortcut->has_link_local)
-        add_own(shortcut, &link_local);
+    shortcut_set_own(shortcut);
     shortcut_mld_init(shortcut);
     shortcut->next_ns = NO_DEADLINE;
 }

@@ -3,6 +3,7 @@
  * shortcut_private: what the shortcut's files share with each other and with nobody else.
  *
  *   shortcut.c            one frame in, dispatch by EtherType; announcements and their deadlines; conflicts
+ *   shortcut_settings.c   its addresses, at the start and after a reload
  *   shortcut_arp.c        ARP (RFC 826, RFC 5227)
  *   shortcut_ipv4.c       IPv4: header, options, whom never to answer
  *   shortcut_ipv6.c       IPv6: header, extension headers, whom never to answer
@@ -204,6 +205,12 @@ void shortcut_ipv6_group_mac(const uint8_t group[static IPV6_LEN], struct mac_ad
 // `mac` claims one of our addresses: records it; true = defend it now (not silent, not within 10 s of the last time).
 bool shortcut_note_conflict(struct shortcut *shortcut, struct own_address *own, const struct mac_address *mac, uint64_t now_ns);
 void shortcut_update_deadline(struct shortcut *shortcut);
+// Nothing is announced or reported any more.
+void shortcut_fall_silent(struct shortcut *shortcut);
+
+// shortcut_settings.c
+// Fills own[] from the configuration.
+void shortcut_set_own(struct shortcut *shortcut);
 
 // shortcut_arp.c
 enum shortcut_verdict shortcut_arp_handle(struct shortcut *shortcut, const struct request *request);
@@ -247,6 +254,8 @@ enum reassembly_result shortcut_reassembly_add(struct shortcut *shortcut, const 
                                                uint64_t now_ns, struct reassembly **whole);
 // Gives up what is older than the timeout.
 void shortcut_reassembly_tick(struct shortcut *shortcut, uint64_t now_ns);
+// Gives up what is for an address that is not ours any more.
+void shortcut_reassembly_forget_strange(struct shortcut *shortcut);
 
 // shortcut_reply.c
 // Makes `packet` (the request, whose payload is not looked at) the frame of reference for a reply with these bytes behind the IP header.

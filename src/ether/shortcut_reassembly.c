@@ -133,6 +133,17 @@ enum reassembly_result shortcut_reassembly_add(struct shortcut *shortcut, const 
     return REASSEMBLY_WHOLE;
 }
 
+void shortcut_reassembly_forget_strange(struct shortcut *shortcut)
+{
+    for (size_t i = 0; i < SHORTCUT_REASSEMBLIES; i++) {
+        struct reassembly *slot = &shortcut->reassemblies[i];
+        if (!slot->is_used || shortcut_find_own(shortcut, slot->packet.family, slot->packet.dst))
+            continue;
+        give_up(shortcut, slot);
+        slot->is_used = false;
+    }
+}
+
 void shortcut_reassembly_tick(struct shortcut *shortcut, uint64_t now_ns)
 {
     for (size_t i = 0; i < SHORTCUT_REASSEMBLIES; i++) {

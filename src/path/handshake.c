@@ -32,23 +32,23 @@ void handshake_deinit(struct handshake *handshake)
     cookie_checker_deinit(&handshake->checker);
 }
 
-static struct peer_input input_of(const struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns)
+struct peer_input handshake_input(const struct handshake *handshake, uint64_t now_ns, uint64_t wall_ns)
 {
     uint32_t rekey_index = atomic_load_explicit(handshake->rekey_index, memory_order_relaxed);
-    const struct keypair *current = &handshake->peer->current;
+    const struct keypair *current = handshake->peer ? &handshake->peer->current : NULL;
 
     return (struct peer_input){
         .now_ns = now_ns,
         .wall_ns = wall_ns,
         .random = &handshake->random,
         .activity = handshake->activity,
-        .wants_rekey = current->is_used && rekey_index == current->local_index,
+        .wants_rekey = current && current->is_used && rekey_index == current->local_index,
     };
 }
 
 /* ---- acts ---- */
 
-static void order_tx(struct handshake *handshake, const struct order *order)
+void handshake_order_tx(struct handshake *handshake, const struct order *order)
 {
     ensure(ring_put(handshake->orders_tx, order, sizeof *order, NULL, 0)); // sized for every key there is
     handshake->needs_tx = true;
@@ -86,7 +86,7 @@ static void tell_up(struct handshake *handshake, bool is_up)
 {
     atomic_store_explicit(handshake->is_peer_up, is_up, memory_order_relaxed);
     if (is_up) {
-        order_tx(handshake, &(struct order){.kind = ORDER_ANNOUNCE});
+        handshake_order_tx(handshake, &(struct order){.kind = ORDER_ANNOUNCE});
         handshake_order_rx(handshake, &(struct order){.kind = ORDER_ANNOUNCE});
     }
     handshake->event(handshake->event_ctx, is_up ? HANDSHAKE_PEER_UP : HANDSHAKE_PEER_DOWN, NULL);
@@ -95,7 +95,7 @@ static void tell_up(struct handshake *handshake, bool is_up)
 static void switch_send(struct handshake *handshake, struct send_session *session)
 {
     count_traffic(handshake->counters, COUNT_HANDSHAKES_DONE, 1);
-    order_tx(handshake, &(struct order){.kind = ORDER_KEY, .u.send = session});
+    handshake_order_tx(handshake, &(struct order){.kind = ORDER_KEY, .u.send = session});
     handshake_order_rx(handshake, &(struct order){.kind = ORDER_CURRENT, .u.local_index = handshake->peer->current.local_index});
 }
 
@@ -108,7 +108,7 @@ static void share(struct handshake *handshake, const struct peer_share *share)
     if (is_begun ? ring_is_crowded(handshake->orders_tx) : !handshake->is_tx_sharing)
         return;
     handshake->is_tx_sharing = is_begun;
-    order_tx(handshake, &(struct order){.kind = ORDER_SHARE, .u.share = *share});
+    handshake_order_tx(handshake, &(struct order){.kind = ORDER_SHARE, .u.share = *share});
 }
 
 static void send_control(struct handshake *handshake, const struct peer_control *control)
@@ -116,7 +116,7 @@ static void send_control(struct handshake *handshake, const struct peer_control 
     if (ring_is_crowded(handshake->orders_tx)) // tx is held up by the underlay: one more echo does not help
         return;
     count_traffic(handshake->counters, COUNT_PATH_PROBES, control->size > 0);
-    order_tx(handshake, &(struct order){.kind = ORDER_CONTROL, .u.control = *control});
+    handshake_order_tx(handshake, &(struct order){.kind = ORDER_CONTROL, .u.control = *control});
     // At once, or the peer would take it for lost until the next report.
     if (control->size > 0 && !ring_is_crowded(handshake->orders_rx))
         handshake_order_rx(handshake, &(struct order){.kind = ORDER_REPORT});
@@ -140,13 +140,13 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         switch_send(handshake, act->u.send);
         break;
     case PEER_ACT_STOP_SEND:
-        order_tx(handshake, &(struct order){.kind = ORDER_STOP_KEY});
+        handshake_order_tx(handshake, &(struct order){.kind = ORDER_STOP_KEY});
         break;
     case PEER_ACT_SEND_CONTROL:
         send_control(handshake, &act->u.control);
         break;
     case PEER_ACT_SET_ENDPOINT:
-        order_tx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
+        handshake_order_tx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         handshake_order_rx(handshake, &(struct order){.kind = ORDER_ENDPOINT, .u.endpoint = act->u.endpoint});
         break;
     case PEER_ACT_SHARE:
@@ -156,7 +156,7 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
         if (ring_is_crowded(handshake->orders_tx))
             handshake->peer->told_path_mtu = 0; // again in the next turn
         else
-            order_tx(handshake, &(struct order){.kind = ORDER_PATH_MTU, .u.path_mtu = act->u.path_mtu});
+            handshake_order_tx(handshake, &(struct order){.kind = ORDER_PATH_MTU, .u.path_mtu = act->u.path_mtu});
         break;
     case PEER_ACT_PATH_FOUND:
         handshake->event(handshake->event_ctx, HANDSHAKE_PATH_FOUND, NULL);
@@ -175,12 +175,13 @@ static void carry_out(struct handshake *handshake, struct peer_act *act, uint64_
     }
 }
 
-static void carry_out_all(struct handshake *handshake, uint64_t now_ns)
+void handshake_carry_out(struct handshake *handshake, uint64_t now_ns)
 {
-    const struct peer_pending *pending = &handshake->peer->pending;
+    const struct peer_pending *pending = handshake->peer ? &handshake->peer->pending : NULL;
+    bool is_pending = pending && pending->is_active;
 
     // Before it is sent: the answer may come at once.
-    atomic_store_explicit(&handshake->pending_index, pending->is_active ? pending->local_index : 0, memory_order_relaxed);
+    atomic_store_explicit(&handshake->pending_index, is_pending ? pending->local_index : 0, memory_order_relaxed);
     for (size_t i = 0; i < handshake->acts.n; i++)
         carry_out(handshake, &handshake->acts.at[i], now_ns);
     handshake->acts.n = 0;
@@ -265,14 +266,17 @@ static void take_handshake(struct handshake *handshake, uint8_t *bytes, size_t l
 
 /* ---- reports ---- */
 
+// Keys come home also when their peer has gone.
 static void take_report(struct handshake *handshake, const struct report *report, const struct peer_input *input)
 {
     switch (report->kind) {
     case REPORT_INSTALLED:
-        peer_recv_installed(handshake->peer, report->local_index, input, &handshake->acts);
+        if (handshake->peer)
+            peer_recv_installed(handshake->peer, report->local_index, input, &handshake->acts);
         break;
     case REPORT_CONFIRMED:
-        peer_confirmed(handshake->peer, report->local_index, &report->endpoint, input, &handshake->acts);
+        if (handshake->peer)
+            peer_confirmed(handshake->peer, report->local_index, &report->endpoint, input, &handshake->acts);
         break;
     case REPORT_SEND_RETURNED:
         keystore_put_send(report->u.send);
@@ -324,9 +328,9 @@ static void take_reports(struct handshake *handshake, uint64_t now_ns, uint64_t 
 
     for (int i = 0; i < 2; i++)
         while (ring_get(handshake->reports[i], &report, sizeof report) > 0) {
-            struct peer_input input = input_of(handshake, now_ns, wall_ns);
+            struct peer_input input = handshake_input(handshake, now_ns, wall_ns);
             take_report(handshake, &report, &input);
-            carry_out_all(handshake, now_ns);
+            handshake_carry_out(handshake, now_ns);
         }
 }
 
@@ -345,12 +349,12 @@ static void take_one_hint(struct handshake *handshake, struct hint *hint, size_t
         count_drop(handshake->counters, DROP_HANDSHAKE_UNKNOWN_PEER);
         return;
     }
-    struct peer_input input = input_of(handshake, now_ns, wall_ns);
+    struct peer_input input = handshake_input(handshake, now_ns, wall_ns);
     if (hint->report.kind == REPORT_HANDSHAKE)
         take_handshake(handshake, hint->datagram, len - sizeof hint->report, &hint->report.endpoint, &input);
     else
         take_hint(handshake, &hint->report, &input);
-    carry_out_all(handshake, now_ns);
+    handshake_carry_out(handshake, now_ns);
 }
 
 // Returns whether the budget ended before the hints did.
@@ -405,10 +409,10 @@ uint64_t handshake_run(struct handshake *handshake, uint64_t now_ns, uint64_t wa
     bool is_more = take_hints(handshake, now_ns, wall_ns);
     is_more = handshake_answer_requests(handshake, now_ns) || is_more;
     if (handshake->peer) {
-        struct peer_input input = input_of(handshake, now_ns, wall_ns);
+        struct peer_input input = handshake_input(handshake, now_ns, wall_ns);
         sample_quality(handshake, now_ns);
         deadline_ns = peer_tick(handshake->peer, &input, &handshake->acts);
-        carry_out_all(handshake, now_ns);
+        handshake_carry_out(handshake, now_ns);
     }
     return is_more ? now_ns : deadline_ns;
 }
@@ -417,9 +421,9 @@ void handshake_stop(struct handshake *handshake, uint64_t now_ns, uint64_t wall_
 {
     if (!handshake->peer)
         return;
-    struct peer_input input = input_of(handshake, now_ns, wall_ns);
+    struct peer_input input = handshake_input(handshake, now_ns, wall_ns);
     peer_stop(handshake->peer, &input, &handshake->acts);
-    carry_out_all(handshake, now_ns);
+    handshake_carry_out(handshake, now_ns);
 }
 
 bool handshake_send_echo(struct handshake *handshake, const uint8_t id[static WIRE_TOKEN_LEN], uint64_t now_ns)
@@ -437,6 +441,6 @@ void handshake_set_addresses(struct handshake *handshake, const struct addr *add
 {
     if (!handshake->peer)
         return;
-    struct peer_input input = input_of(handshake, now_ns, 0);
+    struct peer_input input = handshake_input(handshake, now_ns, 0);
     peer_set_addresses(handshake->peer, addresses, n, &input);
 }

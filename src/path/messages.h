@@ -11,6 +11,7 @@
 #ifndef ETHERCORD_MESSAGES_H
 #define ETHERCORD_MESSAGES_H
 
+#include "ethercord/node_settings.h"
 #include "ethercord/peer.h"
 #include "ethercord/session.h"
 #include "ethercord/shortcut.h"
@@ -25,7 +26,8 @@ enum order_kind {   // main -> tx, main -> rx
     ORDER_CURRENT,  // rx: local_index is the keypair that main sends with; its data messages may move the endpoint
     ORDER_REPORT,   // rx: tell the peer what has arrived, and with it what it need not miss
     ORDER_ANNOUNCE, // let the shortcut announce itself
-    ORDER_COOKIE    // rx: what main makes cookies with from now on
+    ORDER_COOKIE,   // rx: what main makes cookies with from now on
+    ORDER_SETTINGS  // the configuration has changed
 };
 struct order {
     enum order_kind kind;
@@ -38,6 +40,7 @@ struct order {
         uint16_t path_mtu;
         struct peer_control control;
         struct cookie_secret cookie;
+        struct node_settings settings;
     } u;
 };
 

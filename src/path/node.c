@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ethercord/frame.h"
+#include "handshake_private.h"
 #include "messages.h"
 
 // Tuning constants: bytes of the rings. Orders and reports have room for every key many times over.
@@ -240,10 +241,10 @@ void node_start(struct node *node, uint64_t now_ns)
 
 uint64_t node_run_main(struct node *node, uint64_t now_ns, uint64_t wall_ns)
 {
-    uint64_t deadline_ns = handshake_run(&node->handshake, now_ns, wall_ns);
+    uint64_t deadline_ns = handshake_run(&node->handshake, now_ns, wall_ns), tell_ns = node_tell_settings(node, now_ns);
 
     wake_after_main(node);
-    return deadline_ns;
+    return tell_ns < deadline_ns ? tell_ns : deadline_ns;
 }
 
 enum tx_wait node_run_tx(struct node *node, bool is_readable, uint64_t now_ns, uint64_t *deadline_ns)

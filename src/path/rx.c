@@ -138,6 +138,10 @@ void rx_take_orders(struct rx *rx, uint64_t now_ns)
             cookie_set_secret(&rx->checker, &order.u.cookie);
             sodium_memzero(&order, sizeof order);
             break;
+        case ORDER_SETTINGS:
+            rx->reassembly.limits.timeout_ns = order.u.settings.reassembly_timeout_ns;
+            shortcut_reconfigure(rx->shortcut, &order.u.settings.shortcut, order.u.settings.is_peer_up, now_ns);
+            break;
         case ORDER_CONTROL: // tx's alone
         case ORDER_SHARE:
         case ORDER_PATH_MTU:

@@ -108,6 +108,13 @@ static void set_share(struct tx *tx, const struct peer_share *share)
     tx->share_to = share->to;
 }
 
+static void take_settings(struct tx *tx, const struct node_settings *settings, uint64_t now_ns)
+{
+    tx->has_peer = settings->has_peer;
+    tx->is_path_mtu_fixed = settings->is_path_mtu_fixed;
+    shortcut_reconfigure(tx->shortcut, &settings->shortcut, true, now_ns);
+}
+
 static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
 {
     switch (order->kind) {
@@ -132,6 +139,9 @@ static void carry_out(struct tx *tx, const struct order *order, uint64_t now_ns)
         break;
     case ORDER_ANNOUNCE:
         shortcut_announce(tx->shortcut, now_ns);
+        break;
+    case ORDER_SETTINGS:
+        take_settings(tx, &order->u.settings, now_ns);
         break;
     case ORDER_CURRENT: // rx's alone
     case ORDER_REPORT:

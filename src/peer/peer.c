@@ -147,7 +147,8 @@ static struct timers_view view_of(const struct peer *peer, const struct peer_inp
     return (struct timers_view){
         .has_session = peer->current.is_used,
         .is_initiator = peer->current.is_initiator,
-        .wants_rekey = input->wants_rekey || peer->is_cut_off || is_alone_with_current(peer, input),
+        .wants_rekey = input->wants_rekey || peer->is_cut_off || peer_wants_to_move(peer) || peer->current.born_ns < peer->fresh_from_ns ||
+                       is_alone_with_current(peer, input),
         .is_handshaking = peer->pending.is_active,
         .can_initiate = peer_n_targets(peer) > 0,
         .born_ns = peer->current.born_ns,
@@ -174,7 +175,7 @@ static void resolve_if_stale(struct peer *peer, const struct peer_input *input, 
 {
     bool is_first = peer->resolve_asked_ns == 0;
 
-    if (!peer->config.has_endpoint_name || (peer->is_up && !peer->is_cut_off))
+    if (!peer->config.has_endpoint_name || (peer->is_up && !peer->is_cut_off && !peer->is_moving))
         return;
     if (!is_first && age_ns(input->now_ns, peer->resolve_asked_ns) < peer->resolve_wait_ns)
         return;
@@ -191,6 +192,8 @@ static void resolve_if_stale(struct peer *peer, const struct peer_input *input, 
 
 uint64_t peer_tick(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
 {
+    peer_move_on(peer, input);
+
     struct timers_view view = view_of(peer, input);
     struct timers_result result = timers_evaluate(&peer->config.timing, &view, input->now_ns);
 
@@ -236,13 +239,26 @@ void peer_goodbye_received(struct peer *peer, uint32_t local_index, const struct
     peer->retry_ns = input->now_ns + peer->config.timing.retry_first_ns; // it may be restarting
 }
 
-void peer_stop(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+static void end_current(struct peer *peer, enum peer_reason reason, const struct peer_input *input, struct peer_acts *acts)
 {
     peer_forget_pending(peer);
     if (peer->current.is_used)
         peer_act_control(acts, RECORD_GOODBYE, NULL);
     peer_drop_keypair(peer, &peer->current, acts);
-    peer_set_down(peer, PEER_REASON_GOODBYE, input, acts);
+    peer_set_down(peer, reason, input, acts);
+}
+
+void peer_stop(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    end_current(peer, PEER_REASON_GOODBYE, input, acts);
+}
+
+void peer_leave(struct peer *peer, const struct peer_input *input, struct peer_acts *acts)
+{
+    end_current(peer, PEER_REASON_REMOVED, input, acts);
+    peer_drop_keypair(peer, &peer->previous, acts);
+    peer_drop_keypair(peer, &peer->next, acts);
+    peer_drop_keypair(peer, &peer->arriving, acts);
 }
 
 enum peer_state peer_state(const struct peer *peer)

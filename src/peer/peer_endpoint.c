@@ -72,7 +72,7 @@ size_t peer_n_targets(const struct peer *peer)
 // While the peer is heard, it is where it is.
 static bool is_searching(const struct peer *peer)
 {
-    return !peer->has_endpoint || !peer->is_up || peer->is_cut_off;
+    return !peer->has_endpoint || !peer->is_up || peer->is_cut_off || peer_wants_to_move(peer);
 }
 
 unsigned peer_n_rounds(const struct peer *peer)
@@ -87,6 +87,8 @@ bool peer_choose_target(struct peer *peer, struct endpoint *target)
         return false;
 
     size_t pick = is_searching(peer) ? peer->next_target++ % n : 0;
+    if (pick == 0 && peer_wants_to_move(peer)) // where it is it would answer, and stay
+        pick = peer->next_target++ % n;
     if (pick == 0 && peer->has_endpoint && peer->n_attempts == 0)
         *target = peer->endpoint;
     else // without its source: perhaps it is our own address that is no good any more, and the kernel knows a better one
@@ -221,6 +223,6 @@ void peer_set_addresses(struct peer *peer, const struct addr *addresses, size_t 
     memcpy(peer->addresses, addresses, n * sizeof *addresses);
     peer->n_addresses = n;
     peer->resolve_wait_ns = PEER_RESOLVE_EVERY_NS;
-    if (!peer->is_up || peer->is_cut_off)
+    if (!peer->is_up || peer->is_cut_off || peer->is_moving)
         try_new_address(peer, before, n_before, input);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the files of the peer's state machine share: peer.c (life and timers), peer_handshake.c (keypairs), peer_endpoint.c (where it is),
- * peer_path.c (what the way there carries), peer_rival.c (what handshakes say beyond keys).
+ * peer_path.c (what the way there carries), peer_rival.c (what handshakes say beyond keys), peer_settings.c (when it is configured
+ * otherwise).
  */
 #ifndef ETHERCORD_PEER_PRIVATE_H
 #define ETHERCORD_PEER_PRIVATE_H
@@ -25,6 +26,12 @@ uint64_t peer_may_initiate_ns(const struct peer *peer);
 void peer_forget_pending(struct peer *peer);
 // Ends a keypair of ours wherever it is: gives its halves back, tells rx and (for the current one) tx.
 void peer_drop_keypair(struct peer *peer, struct keypair *keypair, struct peer_acts *acts);
+
+// peer_settings.c
+// Ends moving where it has succeeded, or its time is over.
+void peer_move_on(struct peer *peer, const struct peer_input *input);
+// Whether there is another place to call than the one where the session is.
+bool peer_wants_to_move(const struct peer *peer);
 
 // peer_endpoint.c
 void peer_use_endpoint(struct peer *peer, const struct endpoint *endpoint, struct peer_acts *acts);

@@ -112,9 +112,17 @@ void lookup_log(struct lookup *lookup, const struct lookup_answer *answer, int e
 
 /* ---- asking ---- */
 
+void lookup_forget(struct lookup *lookup)
+{
+    lookup->last = (struct lookup_answer){.n = 0};
+    lookup->n_failed = 0;
+    lookup->is_stale = lookup->is_running;
+}
+
 static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
 {
     struct lookup *lookup = request->data;
+    uv_loop_t *uv = request->loop;
     struct lookup_answer answer;
 
     lookup->is_running = false;
@@ -122,6 +130,11 @@ static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *li
     uv_freeaddrinfo(list);
     if (status == UV_ECANCELED)
         return;
+    if (lookup->is_stale) {
+        lookup->is_stale = false;
+        lookup_start(lookup, uv);
+        return;
+    }
     lookup_log(lookup, &answer, status, now_boot_ns());
     lookup->answered(lookup->ctx, &answer);
 }

@@ -18,7 +18,14 @@ static void check(const struct ipc_message *message)
     bool is_peer = message->kind == IPC_PEER_UP || message->kind == IPC_PEER_DOWN;
     ensure(message->kind == IPC_ADDRESSES || message->n_addresses <= is_peer);
     ensure(message->reason < (is_peer ? PEER_REASON_COUNT : 1));
-    size_t len = strnlen(message->text, sizeof message->text);
+    if (message->kind == IPC_LINE) {
+        ensure(message->line.what < IPC_LINE_COUNT && message->line.text[0] && memchr(message->line.text, '\0', IPC_LINE_CAP));
+        for (const char *c = message->line.text; *c; c++)
+            ensure(*c >= ' ' && *c <= '~');
+    }
+    ensure(message->kind != IPC_RELOADED || message->result < IPC_RESULT_COUNT);
+    ensure(message->kind != IPC_SETTINGS || config_live_is_valid(&message->settings.live));
+    size_t len = message->kind == IPC_STATE ? strnlen(message->text, sizeof message->text) : 0;
     ensure(len < sizeof message->text && (len > 0) == (message->kind == IPC_STATE));
     for (size_t i = 0; i < len; i++)
         ensure(message->text[i] >= ' ' && message->text[i] <= '~');
@@ -30,7 +37,7 @@ static void check(const struct ipc_message *message)
 static void check_guard(struct reader *in)
 {
     struct ipc_guard guard = {0};
-    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0, n_states = 0;
+    uint64_t start_ns = 1000 * NS_PER_S, now_ns = start_ns, n_lookups = 0, n_states = 0, n_reloads = 0;
     bool has_been_ready = false, is_up = false;
 
     while (in->left > 0) {
@@ -38,9 +45,13 @@ static void check_guard(struct reader *in)
         now_ns += reader_u8(in) * (50 * NS_PER_MS);
         enum ipc_verdict verdict = ipc_judge(&guard, &message, now_ns);
         n_lookups += message.kind == IPC_RESOLVE && verdict == IPC_TAKE;
+        n_reloads += message.kind == IPC_RELOAD && verdict == IPC_TAKE;
+        bool is_limited = message.kind == IPC_RESOLVE || message.kind == IPC_RELOAD || message.kind == IPC_STATE;
+        ensure(is_limited || message.kind == IPC_PEER_UP || message.kind == IPC_PEER_DOWN || message.kind == IPC_READY ||
+               verdict == (message.kind == IPC_QUIT ? IPC_TAKE : IPC_HOSTILE));
+        ensure(n_reloads <= 2U * IPC_RELOADS_MAX + (now_ns - start_ns) / (IPC_RELOAD_EVERY_MS * NS_PER_MS));
         n_states += message.kind == IPC_STATE && verdict == IPC_TAKE;
         bool is_peer = message.kind == IPC_PEER_UP || message.kind == IPC_PEER_DOWN;
-        ensure(is_peer || message.kind == IPC_RESOLVE || message.kind == IPC_READY || message.kind == IPC_STATE || verdict == IPC_HOSTILE);
         if (is_peer) {
             ensure(verdict == (has_been_ready && is_up != (message.kind == IPC_PEER_UP) ? IPC_TAKE : IPC_HOSTILE));
             is_up = verdict == IPC_TAKE ? !is_up : is_up;
@@ -99,6 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         sent.n_addresses = reader_u8(&in) % (PEER_ADDRESSES_MAX + 2);
         reader_copy(&in, (uint8_t *)sent.addresses, in.left < sizeof sent.addresses ? in.left : sizeof sent.addresses);
+        if (in.left > 0 && reader_u8(&in) & 1) // right but for what follows
+            sent.settings.live = (struct config_live){.ciphers = 1U << CIPHER_CHACHA20_POLY1305, .peer.is_present = true};
+        enum { BEGIN = offsetof(struct ipc_message, addresses), CAP = sizeof sent - BEGIN };
+        size_t at = in.left > 1 ? reader_u8(&in) * (size_t)CAP / 256 : 0;
+        reader_copy(&in, (uint8_t *)&sent + BEGIN + at, in.left < CAP - at ? in.left : CAP - at);
         ensure(ipc_send(fds[0], &sent) == 0);
     }
     int result = ipc_receive(fds[1], &message);

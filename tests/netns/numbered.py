@@ -45,11 +45,14 @@ def receive(port, frames, count, stop, progress):
     duplicates = corrupted = highest = 0
     sock = port.sock
     is_sent = False
+    heard = time.monotonic()  # of ours
     while True:
-        ready, _, _ = select.select([sock] if is_sent else [sock, stop], [], [], QUIET_S if is_sent else None)
+        left = max(0, heard + QUIET_S - time.monotonic())
+        ready, _, _ = select.select([sock] if is_sent else [sock, stop], [], [], left if is_sent else None)
         if stop in ready:
             is_sent = True
-        elif not ready:
+            heard = time.monotonic()
+        elif not ready or (is_sent and left == 0):
             break
         if sock not in ready:
             continue
@@ -61,6 +64,7 @@ def receive(port, frames, count, stop, progress):
                     corrupted += frame[:6] == HEADER[:6] or frame[6:12] == HEADER[6:12]
                     continue
                 number = int.from_bytes(frame[14:18], "big")
+                heard = time.monotonic()
                 if number >= count or frame != frames.make(number):
                     corrupted += 1
                 elif seen[number]:

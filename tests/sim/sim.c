@@ -327,6 +327,14 @@ void sim_stop_node(struct sim *sim, int id, bool has_goodbye)
     sim_datagrams_free(&node->inbox);
 }
 
+void sim_reload(struct sim *sim, int id, bool is_elsewhere)
+{
+    struct sim_node *node = &sim->nodes[id];
+
+    node_reconfigure(node->node, &node->config, is_elsewhere, sim_boot_clock(node), wall_of(node));
+    sim_wake(node, NODE_MAIN);
+}
+
 /* ---- time ---- */
 
 static uint64_t least(uint64_t a, uint64_t b)

@@ -231,6 +231,8 @@ void sim_start_node(struct sim *sim, int id);
 void sim_start(struct sim *sim);
 // Ends a node, as by SIGTERM (goodbye leaves) or as by SIGKILL. It may be started again: it has forgotten everything then.
 void sim_stop_node(struct sim *sim, int id, bool has_goodbye);
+// The node runs on with what is in its configuration now; `is_elsewhere`: its Endpoint is another one.
+void sim_reload(struct sim *sim, int id, bool is_elsewhere);
 void sim_run(struct sim *sim, uint64_t duration_ns);
 // Clocks. The boot-time clock jumps ahead; or the node does nothing for a while, in which its boot-time clock goes on or does not.
 void sim_jump(struct sim *sim, int id, uint64_t by_ns);

@@ -75,12 +75,28 @@ static void check_round_trip(struct pair *pair, const struct ipc_message *messag
     }
 }
 
+// One of that kind that is right.
+static struct ipc_message good(uint32_t kind)
+{
+    struct ipc_message message = {.kind = kind};
+
+    if (kind == IPC_SETTINGS) {
+        message.settings.live.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
+        message.settings.live.peer.is_present = true;
+    } else if (kind == IPC_STATE) {
+        memcpy(message.text, "peer site-b up ~", sizeof "peer site-b up ~");
+    } else if (kind == IPC_LINE) {
+        memset(message.line.text, '~', IPC_LINE_CAP - 1);
+    }
+    return message;
+}
+
 static void test_round_trip(void **state)
 {
-    for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++)
-        if (kind != IPC_STATE)
-            check_round_trip(*state, &(struct ipc_message){.kind = kind});
-    check_round_trip(*state, &(struct ipc_message){.kind = IPC_STATE, .text = "peer site-b up ~"});
+    for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
+        struct ipc_message message = good(kind);
+        check_round_trip(*state, &message);
+    }
     for (uint32_t n = 0; n <= PEER_ADDRESSES_MAX; n++) {
         struct ipc_message message = addresses(n);
         check_round_trip(*state, &message);
@@ -136,13 +152,74 @@ static void test_kinds(void **state)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         check_refused(*state, &(struct ipc_message){.kind = kinds[i]}, sizeof(struct ipc_message), "an unknown kind");
     for (uint32_t kind = 1; kind < IPC_KIND_COUNT; kind++) {
-        struct ipc_message message = addresses(1);
-        message.kind = kind;
+        struct ipc_message message = good(kind);
+        message.n_addresses = 1;
+        message.addresses[0] = addresses(1).addresses[0];
         if (kind == IPC_PEER_UP || kind == IPC_PEER_DOWN)
             check_round_trip(*state, &message);
         else if (kind != IPC_ADDRESSES)
             check_refused(*state, &message, sizeof message, "a kind with addresses that has none");
     }
+}
+
+static void test_lines(void **state)
+{
+    struct ipc_message message = good(IPC_LINE);
+
+    message.line.what = IPC_LINE_COUNT;
+    check_refused(*state, &message, sizeof message, "a line of no kind");
+    message = good(IPC_LINE);
+    message.line.text[IPC_LINE_CAP - 1] = '~';
+    check_refused(*state, &message, sizeof message, "a line without an end");
+    message = good(IPC_LINE);
+    message.line.text[0] = '\0';
+    check_refused(*state, &message, sizeof message, "an empty line");
+    for (int c = 1; c < 256; c++) {
+        if (c >= ' ' && c <= '~')
+            continue;
+        message = good(IPC_LINE);
+        message.line.text[7] = (char)c;
+        check_refused(*state, &message, sizeof message, "a character that is not printable");
+    }
+}
+
+// Of a message that is right else, one byte at that place is `value`.
+static void check_byte(struct pair *pair, uint32_t kind, size_t at, uint8_t value)
+{
+    struct ipc_message message = good(kind);
+
+    ((uint8_t *)&message)[at] = value;
+    check_refused(pair, &message, sizeof message, "a wrong field");
+}
+
+#define AT(field) offsetof(struct ipc_message, field)
+
+static void test_settings(void **state)
+{
+    struct pair *pair = *state;
+    struct ipc_message message = good(IPC_SETTINGS);
+
+    check_byte(pair, IPC_RELOAD, AT(reload.is_trial), 2);
+    check_byte(pair, IPC_RELOADED, AT(result), IPC_RESULT_COUNT);
+    check_byte(pair, IPC_SETTINGS, AT(settings.is_elsewhere), 2);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.log_level), LOG_LEVEL_COUNT);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.ciphers), 0);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.ciphers), 0xff);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.carrier), 2);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.shortcut.answer), 2);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.shortcut.n_addresses), SHORTCUT_ADDRESSES_MAX + 1);
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.shortcut.n_addresses), 1); // of no family
+    message.settings.live.shortcut.n_addresses = 1;
+    message.settings.live.shortcut.addresses[0] = (struct cidr){.family = AF_INET, .prefix_len = 33};
+    check_refused(pair, &message, sizeof message, "a prefix that is too long");
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.peer.is_present), 0); // and no shortcut: nothing to do
+    check_byte(pair, IPC_SETTINGS, AT(settings.live.peer.has_psk), 3);
+    message = good(IPC_SETTINGS);
+    memset(message.settings.live.peer.name, 'x', sizeof message.settings.live.peer.name);
+    check_refused(pair, &message, sizeof message, "a name without an end");
+    message = good(IPC_SETTINGS);
+    memset(message.settings.live.peer.endpoint_host, 'x', sizeof message.settings.live.peer.endpoint_host);
+    check_refused(pair, &message, sizeof message, "a host without an end");
 }
 
 static void test_reasons(void **state)
@@ -226,8 +303,6 @@ static void test_states(void **state)
     check_refused(*state, &message, sizeof message, "a state without an end");
     message.text[sizeof message.text - 1] = '\0';
     check_round_trip(*state, &message);
-    message.kind = IPC_RESOLVE;
-    check_refused(*state, &message, sizeof message, "a text where none belongs");
 }
 
 static void test_states_are_limited(void **state)
@@ -306,6 +381,8 @@ int main(void)
         WITH_PAIR(test_order),
         WITH_PAIR(test_lengths),
         WITH_PAIR(test_kinds),
+        WITH_PAIR(test_lines),
+        WITH_PAIR(test_settings),
         WITH_PAIR(test_counts),
         WITH_PAIR(test_reasons),
         cmocka_unit_test(test_peer_is_judged),

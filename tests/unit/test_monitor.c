@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@
 #include "ethercord/clock.h"
 #include "ethercord/program.h"
 
-enum { FLOOD = 20000, FLOOD_MS = 1200, STAY_S = 20, READ_PER_S = 1000, LOG_CAP = 8192 };
+enum { FLOOD = 20000, FLOOD_MS = 1200, STAY_S = 20, READ_PER_S = 1000, LOG_CAP = 32768 };
 
 // What is found by the processes, for the assertions of the test's own.
 struct findings {
@@ -112,6 +113,29 @@ static void addresses(int fd)
     stay();
 }
 
+// What only the monitor says, and right in every field.
+static void settings(int fd)
+{
+    struct ipc_message message = {.kind = IPC_SETTINGS};
+    message.settings.live.ciphers = 1U << CIPHER_CHACHA20_POLY1305;
+    message.settings.live.peer.is_present = true;
+    say(fd, &message, sizeof message);
+    stay();
+}
+
+static void line(int fd)
+{
+    struct ipc_message message = {.kind = IPC_LINE, .line.text = "x"};
+    say(fd, &message, sizeof message);
+    stay();
+}
+
+static void reloaded(int fd)
+{
+    say_kind(fd, IPC_RELOADED);
+    stay();
+}
+
 static void state_of_two_lines(int fd)
 {
     say(fd, &(struct ipc_message){.kind = IPC_STATE, .text = "well\nMAINPID=1"}, sizeof(struct ipc_message));
@@ -178,6 +202,42 @@ static void lookup_flood(int fd)
     _exit(CODE_DONE);
 }
 
+// The same with reloads, each of which has the monitor read files.
+static void reload_flood(int fd)
+{
+    uint64_t begin_ns = now_boot_ns();
+    struct ipc_message message;
+
+    (void)alarm(STAY_S);
+    while (now_boot_ns() < begin_ns + FLOOD_MS * NS_PER_MS) {
+        found->n_asked += ipc_send(fd, &(struct ipc_message){.kind = IPC_RELOAD, .id = 7}) == 0;
+        while (ipc_receive(fd, &message) == 1)
+            found->n_answers += message.kind == IPC_RELOADED && message.id == 7;
+    }
+    found->ran_ms = (now_boot_ns() - begin_ns) / NS_PER_MS;
+    _exit(CODE_DONE);
+}
+
+// Asks for a reload that can't be, for there is no file; then to be ended.
+static void asker(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    struct ipc_message message;
+
+    (void)ipc_send(fd, &(struct ipc_message){.kind = IPC_RELOAD, .id = 3});
+    while (poll(&poll_fd, 1, 10000) == 1 && ipc_receive(fd, &message) == 1) {
+        found->n_asked += message.kind == IPC_LINE && message.id == 3 && message.line.what == IPC_LINE_ERROR;
+        if (message.kind == IPC_RELOADED && message.id == 3 && message.result == IPC_RESULT_FAILED) {
+            found->n_answers++;
+            say_kind(fd, IPC_QUIT);
+        } else if (message.kind == IPC_STOP) {
+            found->was_stopped = true;
+            _exit(CODE_DONE);
+        }
+    }
+    _exit(CODE_FAILED);
+}
+
 // How many messages there is room for before anybody reads one.
 static unsigned n_queued(void)
 {
@@ -231,6 +291,8 @@ static void run_monitor(void (*work)(int fd))
     config->peer.is_present = config->peer.has_endpoint = true;
     memcpy(config->peer.endpoint_host, "127.0.0.1", sizeof "127.0.0.1");
     config->peer.endpoint_port = 36160;
+    if (sodium_init() < 0)
+        _exit(99);
     stop_signals(SIG_BLOCK);
     struct monitor_tools tools = {0};
     notify_init(&tools.notify);
@@ -240,9 +302,11 @@ static void run_monitor(void (*work)(int fd))
         work(fds[1]);
     }
     close(fds[1]);
-    if (hooks_open(&tools.hooks, config) != 0)
+    tools.reload = reload_new(config, NULL);
+    if (!tools.reload || hooks_open(&tools.hooks, config) != 0)
         _exit(99);
     found->exit_code = monitor_main(config, worker, fds[0], page, &tools);
+    reload_free(tools.reload);
     uv_library_shutdown(); // the threads that look names up: valgrind would miss their memory
     _exit(0);
 }
@@ -274,8 +338,9 @@ static void monitor(void (*work)(int fd))
 
 static void who_says_what_no_worker_says_is_ended(void **state)
 {
-    static void (*const workers[])(int fd) = {short_message, long_message, unknown_kind,       kind_of_the_monitor, addresses,
-                                              ready_twice,   noise,        state_of_two_lines, peer_up_twice};
+    static void (*const workers[])(int fd) = {
+        short_message, long_message, unknown_kind, kind_of_the_monitor, addresses,    ready_twice, noise,
+        settings,      line,         reloaded,     state_of_two_lines,  peer_up_twice};
 
     (void)state;
     for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
@@ -307,6 +372,27 @@ static void lookups_are_limited(void **state)
     assert_in_range(found->n_answers, 1, IPC_LOOKUPS_MAX + found->ran_ms / IPC_LOOKUP_EVERY_MS + 1);
     // It reads a few, and sleeps; left alone it would read some hundred thousand a second.
     assert_in_range(found->n_asked, 1, n_queued() + READ_PER_S * (found->ran_ms / 1000 + 1));
+}
+
+static void reloads_are_limited(void **state)
+{
+    (void)state;
+    monitor(reload_flood);
+    assert_int_equal(found->exit_code, CODE_DONE);
+    assert_in_range(found->n_answers, 1, IPC_RELOADS_MAX + found->ran_ms / IPC_RELOAD_EVERY_MS + 1);
+    assert_in_range(found->n_asked, 1, n_queued() + READ_PER_S * (found->ran_ms / 1000 + 1));
+    assert_non_null(strstr(found->log, "can be read again"));
+    assert_true(strlen(found->log) < LOG_CAP - 1); // nor does it fill the log
+}
+
+static void a_reload_is_answered_and_the_end_is_ordered(void **state)
+{
+    (void)state;
+    monitor(asker);
+    assert_int_equal(found->exit_code, CODE_DONE);
+    assert_int_equal(found->n_asked, 1);
+    assert_int_equal(found->n_answers, 1);
+    assert_true(found->was_stopped);
 }
 
 static void an_honest_worker_is_served(void **state)
@@ -352,6 +438,8 @@ int main(void)
         cmocka_unit_test(who_says_what_no_worker_says_is_ended),
         cmocka_unit_test(who_is_deaf_and_stays_is_ended),
         cmocka_unit_test(lookups_are_limited),
+        cmocka_unit_test(reloads_are_limited),
+        cmocka_unit_test(a_reload_is_answered_and_the_end_is_ordered),
         cmocka_unit_test(an_honest_worker_is_served),
         cmocka_unit_test(the_limit_refills),
     };
