@@ -56,4 +56,6 @@ const struct log_event_entry log_events[LOG_EVENT_COUNT] = {
     [LOG_EVENT_UNDERLAY] = {"underlay-error", "438596e598f243348f1e457d7633169a", LOG_LEVEL_DEBUG,
                             "an ICMP error, or a local one, for a datagram"},
     [LOG_EVENT_RELOAD] = {"reload", "cb816ce72f524af4b7b4080203efce80", LOG_LEVEL_WARNING, "SIGHUP: what came of it"},
+    [LOG_EVENT_METRICS_ENDED] = {"metrics-ended", "191bfd9ddcc94ff09136e77fc4f36c1e", LOG_LEVEL_ERROR,
+                                 "the process that serves [Metrics] died: the tunnel goes on without"},
 };

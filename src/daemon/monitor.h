@@ -12,6 +12,7 @@
 #include "hooks.h"
 #include "notify.h"
 #include "watchdog.h"
+#include "web_process.h"
 
 // SIG_BLOCK while the stages of the start run, so that what they did is undone whenever the signal comes; SIG_UNBLOCK in either process
 // as soon as it handles them.
@@ -22,6 +23,7 @@ struct monitor_tools {
     struct notify notify;
     struct watchdog watchdog;
     struct hooks hooks; // opened
+    struct web_process web;
 };
 
 // In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.
