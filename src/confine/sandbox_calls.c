@@ -70,7 +70,7 @@ enum {
 
 const struct sandbox_call sandbox_calls[] = {
     // The datapath and its loops.
-    {"epoll_wait", ALL | MON | W, ANY, "libuv: wait"},
+    {"epoll_wait", ALL | MON | W, ANY, "libuv and libmicrohttpd: wait"},
     {"epoll_pwait", ALL | MON | W, ANY, "libuv: wait, where the machine or the version has no epoll_wait"},
     {"readv", T, ANY, "frames from the TAP"},
     {"writev", ALL | MON, ANY, "frames to the TAP; libuv: answers on the control socket"},
@@ -86,13 +86,13 @@ const struct sandbox_call sandbox_calls[] = {
     {"getsockopt", ALL | MON, ANY, "SO_ERROR, SO_MEMINFO"},
     {"futex", ALL | MON | W, ANY, "locks of malloc, end of threads"},
     {"futex_time64", ALL | MON | W, ANY, "the same on 32-bit machines"},
-    {"epoll_ctl", ALL | MON | W, ANY, "libuv: what to wait for"},
+    {"epoll_ctl", ALL | MON | W, ANY, "libuv and libmicrohttpd: what to wait for"},
     {"clock_gettime", ALL | MON | W, ANY, "the time, where the machine can't tell it without a call"},
     {"clock_gettime64", ALL | MON | W, ANY, "the same on 32-bit machines"},
-    {"clock_getres", ALL | MON | W, ANY, "libuv: which clock is good enough, where the machine can't tell without a call"},
-    {"clock_getres_time64", ALL | MON | W, ANY, "the same on 32-bit machines"},
+    {"clock_getres", ALL | MON, ANY, "libuv: which clock is good enough, where the machine can't tell without a call"},
+    {"clock_getres_time64", ALL | MON, ANY, "the same on 32-bit machines"},
     {"gettimeofday", ALL | MON | W, ANY, "the time, where the machine can't tell it without a call"},
-    {"getrandom", ALL | MON | W, ANY, "ephemeral keys, indices, tokens"},
+    {"getrandom", ALL | MON, ANY, "ephemeral keys, indices, tokens"},
 
     // Memory. Never both writable and executable, and in the worker never executable.
     {"brk", ALL | MON | W, ANY, "malloc"},
@@ -107,7 +107,7 @@ const struct sandbox_call sandbox_calls[] = {
     {"mprotect", ALL | MON | W, IF_BITS(2, PROT_EXEC, 0), "malloc in threads, guard pages of keys, stacks of threads"},
     {"munmap", ALL | MON | W, ANY, "free"},
     {"mremap", ALL | MON | W, ANY, "realloc of what is large: a long status"},
-    {"madvise", ALL | MON | W, ANY, "pages of keys out of core dumps; stacks of threads that have ended"},
+    {"madvise", ALL | MON, ANY, "pages of keys out of core dumps; stacks of threads that have ended"},
     {"mlock", S | MON, ANY, "pages of keys"},
     {"munlock", M | MON, ANY, "pages of keys, when they are wiped"},
 
@@ -120,8 +120,8 @@ const struct sandbox_call sandbox_calls[] = {
     {"rt_sigaction", ALL, IF(0, SIGNAL_OF_THREADS), "the 33rd, which the C library keeps for itself: start of the first thread"},
     {"rt_sigaction", MON, ANY, "libuv: its signals; start of threads"},
     {"restart_syscall", ALL | MON | W, ANY, "a wait that SIGSTOP and SIGCONT broke off"},
-    {"sched_yield", ALL | MON | W, ANY, "libuv: while another thread wakes us"},
-    {"sched_getaffinity", ALL | MON | W, ANY, "malloc: how many processors there are"},
+    {"sched_yield", ALL | MON, ANY, "libuv: while another thread wakes us"},
+    {"sched_getaffinity", ALL | MON, ANY, "malloc: how many processors there are"},
     {"nanosleep", T, ANY, "between the last datagrams, where there is no clock_nanosleep"},
     {"clock_nanosleep", T, ANY, "between the last datagrams, when the underlay is blocked"},
     {"clock_nanosleep_time64", T, ANY, "the same on 32-bit machines"},

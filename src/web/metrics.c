@@ -25,7 +25,7 @@ static bool make_room(struct text *text, size_t len)
 {
     if (text->has_failed || len > METRICS_TEXT_MAX - text->len)
         return false;
-    if (text->cap - text->len > len)
+    if (text->bytes && text->cap - text->len > len)
         return true;
     size_t cap = text->cap + len + ROOM_FIRST;
     char *bytes = realloc(text->bytes, cap);

@@ -37,10 +37,11 @@ static void hash_between(const char *text, const char *begin, const char *end, c
 {
     uint8_t bytes[crypto_hash_sha256_BYTES];
     const char *from = strstr(text, begin);
-    const char *to = from ? strstr(from, end) : NULL;
 
-    ensure(to);
+    ensure(from);
     from += strlen(begin);
+    const char *to = strstr(from, end);
+    ensure(to);
     crypto_hash_sha256(bytes, (const uint8_t *)from, (size_t)(to - from));
     sodium_bin2base64(hash, HASH_TEXT_CAP, bytes, sizeof bytes, sodium_base64_VARIANT_ORIGINAL);
 }

@@ -25,25 +25,30 @@ static struct addr source_of(const struct sockaddr *sa, socklen_t len)
     return from;
 }
 
-static void begin_visit(struct visitors *visitors, struct MHD_Connection *connection, void **context)
+static struct visitor *free_place(struct visitors *visitors)
+{
+    for (int i = 0; i < VISITORS_MAX; i++)
+        if (visitors->at[i].fd < 0)
+            return &visitors->at[i];
+    return NULL;
+}
+
+static struct visitor *begin_visit(struct visitors *visitors, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct visitor *visitor = free_place(visitors);
 
-    for (int i = 0; i < VISITORS_MAX && !*context; i++) {
-        struct visitor *visitor = &visitors->at[i];
-        if (visitor->fd >= 0)
-            continue;
+    if (visitor)
         *visitor = (struct visitor){
             .fd = fd->connect_fd, .from = source_of(from->client_addr, sizeof(struct sockaddr_in6)), .since_ns = now_boot_ns()};
-        *context = visitor;
-    }
+    return visitor;
 }
 
 void visitors_note(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        begin_visit(cls, connection, context);
+        *context = begin_visit(cls, connection);
     else if (*context)
         ((struct visitor *)*context)->fd = -1;
 }
@@ -63,20 +68,12 @@ static unsigned n_from(const struct visitors *visitors, const struct addr *from)
     return n;
 }
 
-static bool is_full(const struct visitors *visitors)
-{
-    for (int i = 0; i < VISITORS_MAX; i++)
-        if (visitors->at[i].fd < 0)
-            return false;
-    return true;
-}
-
 static void make_room(struct visitors *visitors)
 {
     struct visitor *chosen = NULL;
     unsigned n_chosen = 0;
 
-    if (!is_full(visitors))
+    if (free_place(visitors))
         return;
     for (int i = 0; i < VISITORS_MAX; i++) {
         struct visitor *visitor = &visitors->at[i];

@@ -112,8 +112,8 @@ def compare(source, path):
     listed = rows(source)
     trace = Trace()
     trace.read(path)
-    if not trace.worker or len(trace.threads) != 2:
-        sys.exit(f"calls: this trace shows no worker with two threads (worker {trace.worker}, threads {trace.threads})")
+    if not trace.worker or not trace.web or len(trace.threads) != 2:
+        sys.exit(f"calls: this trace shows no worker with two threads, or no web (worker {trace.worker}, threads {trace.threads}, web {trace.web})")
     for role, called in trace.called.items():
         # While it starts the worker may do all that its threads may later.
         may = {name for name, who, _, _ in listed if role in who or (role == "start" and who & {"main", "tx", "rx"})}
