@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """browser: looks at a page with headless Chromium, over its DevTools protocol through a pipe, and says what is there.
 
-usage: browser.py URL SECONDS EXPRESSION…        the value of each expression as a line of JSON, SECONDS after the page was loaded; then, a
-                                                 line each, "console: …" for what the page complained about
+usage: browser.py URL SECONDS EXPRESSION…        the value of each expression as a line of JSON, SECONDS after the status page has said how the
+                                                 node is; then, a line each, "console: …" for what the page complained about
+       browser.py --then COMMAND URL …           the same, but COMMAND is run when the page has said it
        browser.py --shots PREFIX URL SECONDS     PREFIX-{desktop,phone}-{light,dark}.png instead
 
 Chromium's profile goes into a folder that is removed. It runs where this does: enter the namespace first.
@@ -78,6 +79,11 @@ class Browser:
         while message := self.read(until):
             self.events.append(message)
 
+    def wait_for(self, expression):
+        until = time.monotonic() + ANSWER_S
+        while not self.value(expression) and time.monotonic() < until:
+            self.wait(0.1)
+
     def value(self, expression):
         result = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return result["result"].get("value", result.get("exceptionDetails", {}).get("text"))
@@ -109,13 +115,18 @@ class Browser:
 
 
 def main(arguments):
-    prefix = None
+    prefix = command = None
     if arguments[0] == "--shots":
         prefix, arguments = arguments[1], arguments[2:]
+    elif arguments[0] == "--then":
+        command, arguments = arguments[1], arguments[2:]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(profile)
         try:
             browser.open(arguments[0])
+            browser.wait_for("document.title.includes('·')")
+            if command:
+                subprocess.run(command, shell=True, check=True)
             browser.wait(float(arguments[1]))
             if prefix:
                 browser.shoot(prefix)
