@@ -49,6 +49,7 @@ SOURCES := $(sort $(wildcard src/*/*.c))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 MAIN_OBJECT := $(BUILD)/obj/cli/main.o
 TABLES_OBJECT := $(BUILD)/obj/cli/tables.o
+PAGE_OBJECT := $(BUILD)/obj/page_html.o
 LIB := $(BUILD)/libethercord.a
 PROGRAM := $(BUILD)/ethercord
 TABLES := $(BUILD)/tables
@@ -127,7 +128,16 @@ $(BUILD)/obj/sim/%.o: tests/sim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(LIB): $(filter-out $(MAIN_OBJECT) $(TABLES_OBJECT),$(OBJECTS)) $(BUILD)/objects
+# The status page goes into the program as bytes, ended by a NUL.
+$(BUILD)/obj/page_html.c: src/web/page.html
+	@mkdir -p $(@D)
+	$(Q){ echo 'extern const unsigned char page_html[];'; echo 'const unsigned char page_html[] = {'; od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '0};'; } >$@
+
+$(PAGE_OBJECT): $(BUILD)/obj/page_html.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(LIB): $(filter-out $(MAIN_OBJECT) $(TABLES_OBJECT),$(OBJECTS)) $(PAGE_OBJECT) $(BUILD)/objects
 	$(call say,AR,$@)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(filter %.o,$^)

@@ -19,7 +19,7 @@ packages_of() {
         echo binutils git libcmocka-dev                                    # unit tests
         echo iproute2 iputils-arping iputils-ping ndisc6 procps strace util-linux # tests/netns: the namespaces and who asks in them
         echo ethtool iperf3 lua5.2 nftables python3 python3-jsonschema python3-scapy tcpdump tshark
-        echo prometheus chromium fonts-dejavu-core imagemagick mandoc systemd bash-completion zsh fish # metrics, the page, manual pages, the unit, completion
+        echo curl prometheus chromium fonts-dejavu-core imagemagick mandoc systemd bash-completion zsh fish # metrics, the page, manual pages, the unit, completion
         echo clang clang-format clang-tidy cppcheck libclang-rt-dev llvm shellcheck valgrind # tests/lint, make asan, make fuzz and so on
         ;;
     bench)

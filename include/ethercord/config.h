@@ -27,6 +27,7 @@
 
 enum {
     PORT_DEFAULT = 36160,
+    METRICS_PORT_DEFAULT = 9036,
     TAP_QUEUE_DEFAULT = 256, // measured: docs/performance.md#queues
     INSTANCE_NAME_CAP = 64,  // of the control socket <run-dir>/<name>.sock, too
     USER_NAME_CAP = 33,
@@ -48,6 +49,14 @@ struct tap_settings {
     char bridge[IFNAMSIZ]; // "" = none
     struct cidr addresses[TAP_ADDRESSES_MAX];
     size_t n_addresses;
+};
+
+enum metrics_remote { METRICS_REMOTE_NO, METRICS_REMOTE_YES };
+
+struct metrics_settings {
+    struct addr listen; // AF_UNSPEC = off
+    enum metrics_remote allow_remote;
+    char host_name[HOST_CAP]; // what the page may be called besides its address; "" = nothing
 };
 
 struct peer_settings {
@@ -77,6 +86,7 @@ struct config {
     char control_group[USER_NAME_CAP]; // who may ask; "" = the default (control.h); not looked up
     struct tap_settings tap;
     struct shortcut_config shortcut; // mac and mtu are filled in; the TAP's MAC address is not known here
+    struct metrics_settings metrics;
     struct peer_settings peer;
     struct hook_settings hooks;
 };

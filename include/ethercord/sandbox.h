@@ -5,6 +5,7 @@
  *
  *   worker   common filter before its first thread; then main, tx and rx each put a narrower one on top for themselves
  *   monitor  one filter of its own, after it has started the worker
+ *   web      one filter of its own; a call that is not on its list ends it as it would the worker
  *
  * A worker that makes a call which is not on the list is ended (SIGSYS), and the monitor says which call and which thread it was. For the
  * monitor such a call fails with EPERM instead: it loads the modules that look up names, whatever the system has, and a name that can't be
@@ -25,11 +26,12 @@ struct sandbox_page {
     _Atomic int32_t threads[SANDBOX_COUNT]; // thread ids of those that have a filter; 0 = none
     _Atomic int32_t refused_call;           // number + 1; 0 = none
     _Atomic int32_t refused_by;             // an enum sandbox_who
-    // Of the monitor, for status.
+    // Of the monitor, for status; and whether the process that serves [Metrics] lives.
     _Atomic uint64_t monitor_capabilities;
     _Atomic uint32_t monitor_uid;
     atomic_bool is_monitor_confined;
     atomic_bool is_monitor_filtered;
+    atomic_bool is_web_running;
 };
 
 // Of the worker.
@@ -55,10 +57,12 @@ void sandbox_enter(struct sandbox *sandbox, enum sandbox_who who);
 
 // In the monitor: its own filter from now on, and no_new_privs. Returns 0 or negative errno.
 int sandbox_start_monitor(struct sandbox_page *page) __attribute__((warn_unused_result));
+// In the process that serves [Metrics], which has a page of its own: its filter from now on. The same.
+int sandbox_start_web(struct sandbox_page *page, char *text, size_t cap) __attribute__((warn_unused_result));
 // Makes and loads one filter for this thread. Returns 0 or negative errno.
 int sandbox_load(enum sandbox_who who) __attribute__((warn_unused_result));
 
-// In the monitor, after SIGSYS has ended the worker: what happened and what to do, as one line.
+// In the monitor, after SIGSYS has ended one of its children: what happened and what to do, as one line.
 void sandbox_explain(const struct sandbox_page *page, char *text, size_t cap);
 
 #endif

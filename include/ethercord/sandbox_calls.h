@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 // START is what the worker may do until its threads run, on top of what each of them may do later.
-enum sandbox_who { SANDBOX_START, SANDBOX_MAIN, SANDBOX_TX, SANDBOX_RX, SANDBOX_MONITOR, SANDBOX_COUNT };
+enum sandbox_who { SANDBOX_START, SANDBOX_MAIN, SANDBOX_TX, SANDBOX_RX, SANDBOX_MONITOR, SANDBOX_WEB, SANDBOX_COUNT };
 
 enum sandbox_answer {
     ANSWER_ALLOW,

@@ -59,4 +59,6 @@ const struct log_event_entry log_events[LOG_EVENT_COUNT] = {
     [LOG_EVENT_NEEDS_RESTART] = {"needs-restart", "3e5ab5e0cb0e474c893beb2e0b91a924", LOG_LEVEL_WARNING, "what a reload can't change"},
     [LOG_EVENT_RELOAD_FAILED] = {"reload-failed", "fbbf8362fe954aa2b9e8088e1f8e0e2b", LOG_LEVEL_ERROR,
                                  "the file is wrong, or can't be read: nothing has changed"},
+    [LOG_EVENT_METRICS_ENDED] = {"metrics-ended", "191bfd9ddcc94ff09136e77fc4f36c1e", LOG_LEVEL_ERROR,
+                                 "the process that serves [Metrics] died: the tunnel goes on without"},
 };

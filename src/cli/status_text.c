@@ -186,6 +186,17 @@ static void print_sandbox(const json_t *sandbox, FILE *out)
     fprintf(out, ", %s\n", filtered_text(sandbox));
 }
 
+static void print_metrics(const json_t *metrics, FILE *out)
+{
+    const char *listen = json_string_value(json_object_get(metrics, "listen"));
+    if (!listen)
+        return;
+    text_label(out, "    ", "metrics");
+    fputs(json_is_true(json_object_get(metrics, "running")) ? "http://" : "NOT served any more, see the log: http://", out);
+    text_put(out, listen);
+    fputs("/\n", out);
+}
+
 static const char *meaning_of(const char *name)
 {
     for (int i = 0; i < DROP_COUNT; i++) {
@@ -238,6 +249,7 @@ void status_text_print_node(const json_t *status, const struct text_style *style
     print_shortcut(json_object_get(status, "shortcut"), out);
     print_reassembly(json_object_get(status, "reassembly"), out);
     print_sandbox(json_object_get(status, "sandbox"), out);
+    print_metrics(json_object_get(status, "metrics"), out);
     print_drops(json_object_get(status, "drops"), style, out);
 }
 

@@ -113,11 +113,11 @@ static void report_unknown_section(struct config_parse *parse, const char *name)
     for (size_t i = 0; i < SECTION_COUNT; i++)
         suggest_offer(&suggestion, config_section_names[i]);
     if (!is_echoable(name))
-        config_report(parse, "unknown section; expected [Node], [Tap], [Shortcut] or [Peer NAME]");
+        config_report(parse, "unknown section; expected [Node], [Tap], [Shortcut], [Metrics] or [Peer NAME]");
     else if (suggestion.best)
         config_report(parse, "unknown section [%s]; did you mean [%s]?", name, suggestion.best);
     else
-        config_report(parse, "unknown section [%s]; expected [Node], [Tap], [Shortcut] or [Peer NAME]", name);
+        config_report(parse, "unknown section [%s]; expected [Node], [Tap], [Shortcut], [Metrics] or [Peer NAME]", name);
 }
 
 static bool is_peer_name(const char *name)
@@ -215,7 +215,7 @@ static void handle_entry(struct config_parse *parse, const struct ini_event *eve
     if (parse->section == SECTION_IGNORED)
         return;
     if (parse->section == SECTION_NONE) {
-        config_report(parse, "a key before the first section; expected [Node], [Tap], [Shortcut] or [Peer NAME]");
+        config_report(parse, "a key before the first section; expected [Node], [Tap], [Shortcut], [Metrics] or [Peer NAME]");
         return;
     }
     int id = find_key(parse->section, event->name);
@@ -309,6 +309,25 @@ static void check_addresses(struct config_parse *parse)
     }
 }
 
+// What is told there is no secret, but nobody else's business either, and a listener that strangers reach is one more to look after.
+static void check_metrics(struct config_parse *parse)
+{
+    const struct metrics_settings *metrics = &parse->config->metrics;
+    unsigned line = parse->section_lines[SECTION_METRICS];
+    if (!line)
+        return;
+    parse->line = line;
+    if (!parse->key_lines[KEY_METRICS_LISTEN])
+        config_report(parse, "nothing to listen at; expected Listen in [Metrics], as Listen = 127.0.0.1:%u", METRICS_PORT_DEFAULT);
+    parse->line = parse->key_lines[KEY_METRICS_LISTEN];
+    if (metrics->listen.family != AF_UNSPEC && !config_is_loopback(metrics->listen.family, metrics->listen.ip) &&
+        metrics->allow_remote != METRICS_REMOTE_YES)
+        config_report(parse,
+                      "Listen: not only this machine can reach that address; expected a loopback address, as 127.0.0.1:%u, or "
+                      "AllowRemote = yes besides",
+                      METRICS_PORT_DEFAULT);
+}
+
 static void check_peer_key(struct config_parse *parse)
 {
     const struct config *config = parse->config;
@@ -337,6 +356,7 @@ static bool finish(struct config_parse *parse)
 {
     check_interfaces(parse);
     check_addresses(parse);
+    check_metrics(parse);
     derive(parse);
     if (parse->errors->n_errors == 0)
         return true;

@@ -20,6 +20,8 @@ static const char *const carrier_choices[] = {"always", "peer-up", NULL};
 static const char *const answer_choices[] = {"always", "peer-up", NULL};
 static const char *const tap_offload_choices[] = {"off", "checksum", "full", NULL};
 static const char *const udp_offload_choices[] = {"on", "off", NULL};
+static const char *const yes_choices[] = {"no", "yes", NULL};
+_Static_assert(METRICS_REMOTE_NO == 0 && METRICS_REMOTE_YES == 1, "order of yes_choices");
 _Static_assert(TAP_CARRIER_ALWAYS == 0 && TAP_CARRIER_PEER_UP == 1, "order of carrier_choices");
 _Static_assert(SHORTCUT_ANSWER_ALWAYS == 0 && SHORTCUT_ANSWER_PEER_UP == 1, "order of answer_choices");
 _Static_assert(TAP_OFFLOAD_OFF == 0 && TAP_OFFLOAD_CHECKSUM == 1 && TAP_OFFLOAD_FULL == 2, "order of tap_offload_choices");
@@ -52,7 +54,7 @@ static bool is_interface_name(const char *text)
     return true;
 }
 
-static bool is_loopback(uint16_t family, const uint8_t *ip)
+bool config_is_loopback(uint16_t family, const uint8_t *ip)
 {
     static const uint8_t v6_loopback[IPV6_LEN] = {[15] = 1};
     return family == AF_INET ? ip[0] == 127 : memcmp(ip, v6_loopback, IPV6_LEN) == 0;
@@ -86,7 +88,7 @@ static const char *host_address_problem(const struct cidr *cidr)
     unsigned n_bits = (unsigned)addr_ip_len(cidr->family) * 8;
     if (!is_unicast(cidr->family, cidr->ip))
         return "is no unicast address";
-    if (is_loopback(cidr->family, cidr->ip))
+    if (config_is_loopback(cidr->family, cidr->ip))
         return "is a loopback address";
     if (cidr->prefix_len + 2U > n_bits)
         return NULL;
@@ -475,6 +477,31 @@ static enum set_result set_hook_timeout(struct config_parse *parse, const struct
     return SET_OK;
 }
 
+// Where to listen: an address and no name, which may also be the unspecified one: all addresses.
+static enum set_result set_listen(struct config_parse *parse, const struct config_key *key, const char *value)
+{
+    char host[HOST_CAP];
+    const char *port_text = NULL;
+    unsigned long port = METRICS_PORT_DEFAULT;
+    struct addr addr;
+    if (!split_endpoint(value, host, &port_text) || (port_text && !parse_number(port_text, 1, UINT16_MAX, &port)) ||
+        !addr_parse_ip(host, &addr) || (value[0] == '[') != (addr.family == AF_INET6))
+        return SET_BAD;
+    if (!sodium_is_zero(addr.ip, sizeof addr.ip) && !is_unicast(addr.family, addr.ip))
+        return SET_BAD;
+    addr.port = (uint16_t)port;
+    *(struct addr *)field_of(parse, key->offset) = addr;
+    return SET_OK;
+}
+
+static enum set_result set_host_name(struct config_parse *parse, const struct config_key *key, const char *value)
+{
+    if (!is_host_name(value))
+        return SET_BAD;
+    memcpy(field_of(parse, key->offset), value, strlen(value) + 1);
+    return SET_OK;
+}
+
 #define FIELD(path) .offset = offsetof(struct config, path), .size = sizeof(((struct config *)NULL)->path)
 #define COUNT(path) .count_offset = offsetof(struct config, path)
 #define KEY_FORM "a key: 44 characters of base64"
@@ -483,7 +510,7 @@ static enum set_result set_hook_timeout(struct config_parse *parse, const struct
 #define COMMAND_FORM "a command for /bin/sh; may be there several times"
 #define CIDRS_FORM "up to 8 addresses of hosts, with commas between them, as 10.9.0.1/24, fd00:9::1/64"
 
-const char *const config_section_names[SECTION_COUNT] = {"Node", "Tap", "Shortcut", "Peer"};
+const char *const config_section_names[SECTION_COUNT] = {"Node", "Tap", "Shortcut", "Metrics", "Peer"};
 
 const struct config_key config_keys[KEY_COUNT] = {
     [KEY_PRIVATE_KEY] = {SECTION_NODE, "PrivateKey", set_key, FIELD(private_key), .expected = KEY_FORM,
@@ -544,6 +571,15 @@ const struct config_key config_keys[KEY_COUNT] = {
                               .help = "addresses that the node itself answers for"},
     [KEY_SHORTCUT_ANSWER] = {SECTION_SHORTCUT, "Answer", set_choice, .is_live = true, FIELD(shortcut.answer), .choices = answer_choices,
                              .expected = "always or peer-up", .default_text = "always", .help = "when to answer on the side of the TAP"},
+    [KEY_METRICS_LISTEN] = {SECTION_METRICS, "Listen", set_listen, FIELD(metrics.listen),
+                            .expected = "an IPv4 address:port or [IPv6 address]:port, port 1 to 65535 (without one: 9036)",
+                            .help = "where metrics and the status page are served; without it they are not"},
+    [KEY_METRICS_ALLOW_REMOTE] = {SECTION_METRICS, "AllowRemote", set_choice, FIELD(metrics.allow_remote), .choices = yes_choices,
+                                  .expected = "yes or no", .default_text = "no",
+                                  .help = "whether Listen may be an address that other machines reach"},
+    [KEY_METRICS_HOST_NAME] = {SECTION_METRICS, "HostName", set_host_name, FIELD(metrics.host_name),
+                               .expected = "a name of this machine, as browsers are told it",
+                               .help = "a name for the page, besides its addresses and localhost"},
     [KEY_PEER_PUBLIC_KEY] = {SECTION_PEER, "PublicKey", set_key, .is_live = true, FIELD(peer.public_key), .expected = KEY_FORM,
                              .help = "the peer's key; needed"},
     [KEY_PEER_PRESHARED_KEY] = {SECTION_PEER, "PresharedKey", set_key, .is_live = true, FIELD(peer.psk), COUNT(peer.has_psk),

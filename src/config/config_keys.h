@@ -10,7 +10,7 @@
 
 #include "ethercord/config.h"
 
-enum config_section { SECTION_NODE, SECTION_TAP, SECTION_SHORTCUT, SECTION_PEER, SECTION_COUNT };
+enum config_section { SECTION_NODE, SECTION_TAP, SECTION_SHORTCUT, SECTION_METRICS, SECTION_PEER, SECTION_COUNT };
 
 enum config_key_id {
     KEY_PRIVATE_KEY,
@@ -38,6 +38,9 @@ enum config_key_id {
     KEY_TAP_QUEUE_LENGTH,
     KEY_SHORTCUT_ADDRESS,
     KEY_SHORTCUT_ANSWER,
+    KEY_METRICS_LISTEN,
+    KEY_METRICS_ALLOW_REMOTE,
+    KEY_METRICS_HOST_NAME,
     KEY_PEER_PUBLIC_KEY,
     KEY_PEER_PRESHARED_KEY,
     KEY_PEER_PRESHARED_KEY_FILE,
@@ -89,6 +92,8 @@ extern const char *const config_section_names[SECTION_COUNT];
 
 void config_report(struct config_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void config_warn(struct config_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Whether only this machine itself can reach that address.
+bool config_is_loopback(uint16_t family, const uint8_t *ip);
 // Sets one value and reports what is wrong with it. False then.
 bool config_set(struct config_parse *parse, enum config_key_id id, const char *value);
 // What a setter puts into the field.

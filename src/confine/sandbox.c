@@ -41,7 +41,8 @@
 enum { OPTIMIZE_AS_TREE = 2 };
 
 static const char *const who_names[] = {
-    [SANDBOX_START] = "start", [SANDBOX_MAIN] = "main", [SANDBOX_TX] = "tx", [SANDBOX_RX] = "rx", [SANDBOX_MONITOR] = "monitor",
+    [SANDBOX_START] = "start", [SANDBOX_MAIN] = "main",       [SANDBOX_TX] = "tx",
+    [SANDBOX_RX] = "rx",       [SANDBOX_MONITOR] = "monitor", [SANDBOX_WEB] = "web",
 };
 _Static_assert(sizeof who_names / sizeof who_names[0] == SANDBOX_COUNT, "a name for each");
 
@@ -232,6 +233,12 @@ static int load(struct sandbox *sandbox, enum sandbox_who who)
     return 0;
 }
 
+static int fail_start(const struct line *line, int error)
+{
+    return line_fail(line, error, "cannot filter system calls: %s: does this kernel have seccomp? Without: ethercord run --no-sandbox",
+                     strerror(-error));
+}
+
 int sandbox_start(struct sandbox *sandbox, struct sandbox_page *page, char *text, size_t cap)
 {
     struct line line = {text, cap};
@@ -245,8 +252,7 @@ int sandbox_start(struct sandbox *sandbox, struct sandbox_page *page, char *text
         error = load(sandbox, SANDBOX_START);
     if (error) {
         release(sandbox);
-        return line_fail(&line, error, "cannot filter system calls: %s: does this kernel have seccomp? Without: ethercord run --no-sandbox",
-                         strerror(-error));
+        return fail_start(&line, error);
     }
     sandbox->is_on = true;
     return 0;
@@ -269,4 +275,14 @@ int sandbox_start_monitor(struct sandbox_page *page)
     int error = sandbox_load(SANDBOX_MONITOR);
     atomic_store(&page->is_monitor_filtered, !error);
     return error;
+}
+
+int sandbox_start_web(struct sandbox_page *page, char *text, size_t cap)
+{
+    choose_interface();
+    atomic_store(&page->threads[SANDBOX_WEB], (int32_t)gettid());
+    int error = set_handler(page);
+    if (!error)
+        error = sandbox_load(SANDBOX_WEB);
+    return error ? fail_start(&(struct line){text, cap}, error) : 0;
 }

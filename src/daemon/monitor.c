@@ -44,6 +44,7 @@ struct monitor {
     const struct sandbox_page *page;
     struct notify *notify;
     struct watchdog *watchdog;
+    struct web_process *web;
     uv_loop_t uv;
     uv_poll_t ipc;
     uv_signal_t signals[4];
@@ -200,14 +201,16 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct monitor *monitor = signal->data;
 
-    if (number == SIGCHLD)
+    if (number == SIGCHLD) {
         reap(monitor);
-    else if (number == SIGHUP)
+        web_process_reap(monitor->web, monitor->has_ended || monitor->is_told);
+    } else if (number == SIGHUP) {
         reload(monitor);
-    else if (monitor->is_stopping)
+    } else if (monitor->is_stopping) {
         hooks_skip(monitor->hooks);
-    else
+    } else {
         stop(monitor, HOOK_REASON_STOP);
+    }
 }
 
 // 1, or -EBADMSG when it is none that a worker sends.
@@ -309,12 +312,14 @@ static int watch(struct monitor *monitor)
     if (error) {
         log_tell(&(struct log_about){.event = LOG_EVENT_START_FAILED}, "can't start the monitor: %s", uv_strerror(error));
         abandon(monitor->worker, monitor->ipc_fd);
+        web_process_end(monitor->web);
         return CODE_FAILED;
     }
     stop_signals(SIG_UNBLOCK);
     reap(monitor); // it may have ended before the signal handler was there
     if (!monitor->has_ended)
         uv_run(&monitor->uv, UV_RUN_DEFAULT);
+    web_process_end(monitor->web);
     if (!monitor->lookup.is_running) { // else the loop would wait for the resolver
         loop_close_handles(&monitor->uv);
         uv_loop_close(&monitor->uv);
@@ -338,6 +343,7 @@ int monitor_main(const struct config *config, pid_t worker, int ipc_fd, const st
                                 .notify = &tools->notify,
                                 .watchdog = &tools->watchdog,
                                 .reload = tools->reload,
+                                .web = &tools->web,
                                 .hooks = &tools->hooks,
                                 .lookup = {.config = config, .answered = on_addresses, .ctx = monitor},
                                 .exit_code = CODE_FAILED};

@@ -14,6 +14,7 @@
 #include "notify.h"
 #include "reload.h"
 #include "watchdog.h"
+#include "web_process.h"
 
 // SIG_BLOCK while the stages of the start run, so that what they did is undone whenever the signal comes; SIG_UNBLOCK in either process
 // as soon as it handles them.
@@ -25,6 +26,7 @@ struct monitor_tools {
     struct watchdog watchdog;
     struct reload *reload;
     struct hooks hooks; // opened
+    struct web_process web;
 };
 
 // In the parent, right after the fork, with the parent's end of the ipc pair. Returns when the worker has ended: the exit code.

@@ -205,7 +205,46 @@ static void choose_sandbox(struct stages *stages, bool is_wanted)
                  "built with a sanitizer: system calls are NOT filtered and files stay in sight");
 }
 
-// Forks. Returns the exit code in both processes.
+// In a child: closes what is the monitor's own.
+static void leave(struct stages *stages, int ipc_fd)
+{
+    close(ipc_fd);
+    notify_forget();
+    rtnl_close(&stages->link.rtnl);
+    hooks_leave(&stages->tools.hooks);
+}
+
+// In the monitor: forgets what only the worker needs.
+static void close_devices(struct stages *stages)
+{
+    close(stages->devices.control_fd);
+    config_wipe_secrets(stages->config);
+    tap_close(&stages->devices.tap);
+    for (int i = 0; i < 2; i++)
+        if (stages->devices.udp[i].family != AF_UNSPEC)
+            udp_close(&stages->devices.udp[i]);
+}
+
+// Not before no key and no device is left here.
+static bool start_web(struct stages *stages, int ipc_fd)
+{
+    if (!web_process_is_wanted(&stages->tools.web))
+        return true;
+    pid_t pid = fork();
+    if (pid == 0) {
+        leave(stages, ipc_fd);
+        int code = web_process_main(&stages->tools.web);
+        leaks_look();
+        _exit(code);
+    }
+    if (pid < 0)
+        log_tell(&start_failed, "can't start the process that serves [Metrics]: %s", strerror(errno));
+    else
+        web_process_note(&stages->tools.web, pid, stages->devices.page);
+    return pid > 0;
+}
+
+// Forks. Returns the exit code in all processes.
 static int run_both(struct stages *stages)
 {
     int fds[2];
@@ -214,6 +253,8 @@ static int run_both(struct stages *stages)
     int error = has_memory ? ipc_pair(fds) : -ENOMEM;
     if (!error)
         error = watchdog_init(&stages->tools.watchdog, stages->tools.notify.watchdog_ms);
+    if (!error)
+        error = web_process_pair(&stages->tools.web, stages->devices.wants_sandbox);
     pid_t worker = error ? -1 : fork();
 
     if (worker < 0) {
@@ -221,25 +262,19 @@ static int run_both(struct stages *stages)
         return CODE_FAILED;
     }
     if (worker == 0) {
-        close(fds[0]);
-        notify_forget();
-        rtnl_close(&stages->link.rtnl);
-        hooks_leave(&stages->tools.hooks);
+        leave(stages, fds[0]);
+        web_process_leave(&stages->tools.web);
         stages->devices.ipc_fd = fds[1];
+        stages->devices.web_fd = stages->tools.web.worker_fd;
         int code = worker_main(stages->config, &stages->devices);
         reload_free(stages->tools.reload);
         leaks_look();
         _exit(code);
     }
     close(fds[1]);
-    close(stages->devices.control_fd);
-    config_wipe_secrets(stages->config);
-    tap_close(&stages->devices.tap);
-    for (int i = 0; i < 2; i++)
-        if (stages->devices.udp[i].family != AF_UNSPEC)
-            udp_close(&stages->devices.udp[i]);
-    if (!confine_rest(stages)) {
-        close(fds[0]); // the worker ends when it sees that
+    close_devices(stages);
+    if (!start_web(stages, fds[0]) || !confine_rest(stages)) {
+        close(fds[0]); // the worker ends when it sees that, and whom it answers to when that does
         waitpid(worker, NULL, 0);
         return CODE_FAILED;
     }
@@ -275,7 +310,7 @@ int run_node(struct config *config, const char *config_path, const char *run_dir
                  "core dumps can't be switched off: keys may end up in one, if this process dies");
     choose_sandbox(&stages, wants_sandbox);
     if (open_hooks(&stages) && open_control(&stages)) {
-        if (open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
+        if (web_process_open(&stages.tools.web, config, run_dir) && open_tap(&stages) && open_udp(&stages) && set_link_up(&stages)) {
             code = run_both(&stages);
             reload_free(stages.tools.reload);
             int error = link_undo(&stages.link);

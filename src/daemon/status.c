@@ -239,6 +239,16 @@ static json_t *sandbox_object(const struct status_facts *facts)
                      monitor_object(facts->page));
 }
 
+static json_t *metrics_object(const struct status_facts *facts)
+{
+    const struct addr *listen = &facts->config->metrics.listen;
+    char text[ADDR_TEXT_CAP];
+
+    if (listen->family == AF_UNSPEC)
+        return json_null();
+    return json_pack("{s:s, s:b}", "listen", addr_format(listen, text), "running", (int)atomic_load(&facts->page->is_web_running));
+}
+
 json_t *status_build(const struct node *node, const struct status_facts *facts, uint64_t now_ns)
 {
     struct counters counters;
@@ -255,10 +265,11 @@ json_t *status_build(const struct node *node, const struct status_facts *facts, 
         status_set_quality(object, node, now_ns);
         json_array_append_new(peers, object);
     }
-    return json_pack("{s:i, s:s, s:s?, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
+    return json_pack("{s:i, s:s, s:s?, s:s, s:i, s:f, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", 1, "name",
                      facts->config->name, "config_file", facts->config->file[0] ? facts->config->file : NULL, "version", ETHERCORD_VERSION,
                      "pid", (int)facts->pid, "uptime_s", seconds(age_ns(now_ns, facts->started_ns)), "public_key", key, "listen_port",
                      (int)facts->listen_port, "tap", tap_object(node, facts), "underlay", underlay_object(node, peer, &facts->config->udp),
                      "shortcut", shortcut_object(facts), "reassembly", reassembly_object(node, facts->config), "sandbox",
-                     sandbox_object(facts), "peers", peers, "drops", drops_object(&counters), "counters", counters_object(&counters));
+                     sandbox_object(facts), "metrics", metrics_object(facts), "peers", peers, "drops", drops_object(&counters), "counters",
+                     counters_object(&counters));
 }

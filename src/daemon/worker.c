@@ -477,7 +477,10 @@ static int make_loop(struct worker *worker)
     if ((error = uv_poll_start(&worker->ipc, UV_READABLE, on_ipc)) || (error = uv_signal_start(&worker->sigterm, on_sigterm, SIGTERM)))
         return error;
     stop_signals(SIG_UNBLOCK);
-    return control_start(&worker->control, &worker->uv, worker->devices->control_fd);
+    error = control_start(&worker->control, &worker->uv, worker->devices->control_fd);
+    if (!error && worker->devices->web_fd >= 0)
+        error = control_adopt(&worker->control, worker->devices->web_fd);
+    return error;
 }
 
 static int start_threads(struct worker *worker)

@@ -18,6 +18,7 @@ struct worker_devices {
     struct mac_address tap_mac;
     int control_fd;
     int ipc_fd;
+    int web_fd; // the process that serves [Metrics] asks here; -1 = there is none
     bool wants_sandbox;
     const char *run_dir;     // to be able to leave it
     const char *config_path; // NULL = none

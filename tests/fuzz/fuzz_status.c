@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * status: the reply of a running instance, as `ethercord status` reads it from the socket and shows it to a person. Whatever it is, it is
- * told in one line what is wrong, or shown without a control character; and the same for what `ping` hears.
+ * told in one line what is wrong, or shown without a control character; the same for what `ping` hears; and what becomes of it for
+ * Prometheus is what that can read.
  */
 #include "../../src/cli/ping_account.h"
 #include "../../src/cli/status_client.h"
 #include "../../src/cli/status_text.h"
+#include "../../src/web/metrics.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -131,6 +133,56 @@ static void check_pinged(json_t *documents)
     json_decref(summary);
 }
 
+// Behind the quote that ends a label's value, or NULL.
+static const char *skip_value(const char *at)
+{
+    for (; *at != '"'; at++) {
+        if (*at == '\n' || *at == '\0')
+            return NULL;
+        if (*at == '\\' && !strchr("\\\"n", *++at))
+            return NULL;
+    }
+    return at + 1;
+}
+
+static bool is_sample(const char *line)
+{
+    const char *at = line + strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+    if (strncmp(line, "ethercord_", 10) != 0)
+        return false;
+    while (*at == '{' || *at == ',') {
+        at += 1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
+        if (strncmp(at, "=\"", 2) != 0 || !(at = skip_value(at + 2)))
+            return false;
+        if (*at == '}') {
+            at++;
+            break;
+        }
+    }
+    return *at == ' ' && at[1 + strspn(at + 1, "0123456789.e+-")] == '\n';
+}
+
+static void check_metrics(const json_t *status)
+{
+    size_t len = 0;
+    char *text = metrics_format(status, 0, &len);
+
+    if (!text)
+        return;
+    ensure(len > 0 && len <= METRICS_TEXT_MAX && text[len - 1] == '\n');
+    text[len - 1] = '\0'; // for strchr(), below
+    ensure(strlen(text) == len - 1);
+    for (char *line = text; line; line = strchr(line, '\n')) {
+        line += line != text;
+        char *end = strchr(line, '\n');
+        if (!end)
+            break;
+        ensure(strncmp(line, "# ", 2) == 0 || is_sample(line));
+    }
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char problem[CONTROL_PROBLEM_CAP] = "";
@@ -153,6 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status) {
         check_shown(status);
         check_pinged(status);
+        check_metrics(status);
     }
     json_decref(status);
     return 0;

@@ -9,7 +9,7 @@ usage: calls.py trace SOURCE STRACE-OUTPUT   what was called under a filter: "un
 import re
 import sys
 
-ROLES = {"S": "start", "M": "main", "T": "tx", "R": "rx", "MON": "monitor"}
+ROLES = {"S": "start", "M": "main", "T": "tx", "R": "rx", "MON": "monitor", "W": "web"}
 ROW = re.compile(r'\{"(\w+)",\s*([A-Z |]+),\s*(ANY|NO_FILE|NO_CALL|IF\w*\(.*\)),\s*"(.*)"\},?$')
 ANSWERS = {"ANY": "", "NO_FILE": "fails: ENOENT", "NO_CALL": "fails: ENOSYS"}
 
@@ -58,7 +58,7 @@ class Trace:
     """Which thread of which process has which role, from the order of what they do."""
 
     def __init__(self):
-        self.monitor = self.worker = None
+        self.monitor = self.worker = self.web = None
         self.threads = {}  # of the worker, by the order of their start
         self.n_filters = {}
         # Other threads may come between the two lines of one call.
@@ -72,6 +72,8 @@ class Trace:
             return [None, "start", "main"][n]
         if tid in self.threads:
             return ["rx", "tx"][self.threads[tid]] if self.n_filters.get(tid) else "start"
+        if tid == self.web:
+            return "web" if self.n_filters.get(tid) else None
         return "monitor" if self.n_filters.get(self.monitor) else None
 
     def learn(self, tid, name, is_begin, rest):
@@ -81,7 +83,10 @@ class Trace:
         if name == "clone" and is_begin:
             self.is_forking[tid] = "SIGCHLD" in rest
         if name == "clone" and tid == self.monitor and self.is_forking[tid] and result:
-            self.worker = self.worker or int(result[1])
+            if not self.worker:
+                self.worker = int(result[1])
+            else:
+                self.web = self.web or int(result[1])
         elif name == "clone" and tid == self.worker and result:
             self.threads[int(result[1])] = len(self.threads)
 
@@ -107,8 +112,8 @@ def compare(source, path):
     listed = rows(source)
     trace = Trace()
     trace.read(path)
-    if not trace.worker or len(trace.threads) != 2:
-        sys.exit(f"calls: this trace shows no worker with two threads (worker {trace.worker}, threads {trace.threads})")
+    if not trace.worker or not trace.web or len(trace.threads) != 2:
+        sys.exit(f"calls: this trace shows no worker with two threads, or no web (worker {trace.worker}, threads {trace.threads}, web {trace.web})")
     for role, called in trace.called.items():
         # While it starts the worker may do all that its threads may later.
         may = {name for name, who, _, _ in listed if role in who or (role == "start" and who & {"main", "tx", "rx"})}

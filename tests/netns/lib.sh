@@ -309,7 +309,7 @@ config_format() {
             }
             if (is_open) print ""
         }
-        END { section("Node", "Node"); section("Tap", "Tap"); section("Shortcut", "Shortcut"); section("Peer " peer, "Peer") }'
+        END { section("Node", "Node"); section("Tap", "Tap"); section("Shortcut", "Shortcut"); section("Metrics", "Metrics"); section("Peer " peer, "Peer") }'
 }
 
 # node_config A|B [Section.Key=Value…]: writes $WORK/A.conf.

@@ -57,7 +57,10 @@ enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 10
 #define ENDPOINT_FORM "Endpoint: expected name:port, address:port or [IPv6 address]:port, port 1 to 65535 (without one: 36160)\n"
 #define KEEPALIVE_FORM "PersistentKeepalive: expected seconds, 1 to 65535, or off\n"
 #define PATH_MTU_FORM "PathMTU: expected a number, 576 to 9216, or auto\n"
-#define SECTIONS "expected [Node], [Tap], [Shortcut] or [Peer NAME]\n"
+#define SECTIONS "expected [Node], [Tap], [Shortcut], [Metrics] or [Peer NAME]\n"
+#define LISTEN_FORM "Listen: expected an IPv4 address:port or [IPv6 address]:port, port 1 to 65535 (without one: 9036)\n"
+#define REMOTE_FORM                                                                                                                        \
+    "Listen: not only this machine can reach that address; expected a loopback address, as 127.0.0.1:9036, or AllowRemote = yes besides\n"
 #define PEER_NAME_FORM "the peer's name is no name; expected 1 to 31 letters, digits, dots, dashes and underscores\n"
 
 // One line behind a section that is otherwise right, and what is said of it.
@@ -80,6 +83,14 @@ enum { MESSAGES_CAP = CONFIG_MESSAGES_MAX * CONFIG_MESSAGE_CAP, N_MUTATIONS = 10
 #define GOOD_IN_SHORTCUT(line)                                                                                                             \
     {                                                                                                                                      \
         NODE PEER "[Shortcut]\n" line "\n", ""                                                                                             \
+    }
+#define GOOD_IN_METRICS(line)                                                                                                              \
+    {                                                                                                                                      \
+        NODE PEER "[Metrics]\n" line "\n", ""                                                                                              \
+    }
+#define IN_METRICS(line, message)                                                                                                          \
+    {                                                                                                                                      \
+        NODE PEER "[Metrics]\n" line "\n", "t.conf:6: " message                                                                            \
     }
 #define IN_PEER(line, message)                                                                                                             \
     {                                                                                                                                      \
@@ -252,6 +263,33 @@ static const struct text_row rows[] = {
     {NODE SHORTCUT "[Tap]\nAddress = 10.9.0.251/16\n",
      "t.conf:4: Address: 10.9.0.251/24 is an Address in [Tap] too; expected one that nobody else has\n"},
     IN_SHORTCUT("Answer = never", "Answer: expected always or peer-up\n"),
+    // [Metrics]
+    GOOD_IN_METRICS("Listen = 127.0.0.1:9036"),
+    GOOD_IN_METRICS("Listen = 127.8.0.1"),
+    GOOD_IN_METRICS("Listen = [::1]"),
+    GOOD_IN_METRICS("Listen = [::1]:65535"),
+    GOOD_IN_METRICS("Listen = 192.0.2.1:80\nAllowRemote = yes"),
+    GOOD_IN_METRICS("AllowRemote = YES\nListen = 0.0.0.0"),
+    GOOD_IN_METRICS("Listen = [::]:9036\nAllowRemote = yes\nHostName = router.example.net"),
+    IN_METRICS("Listen =", LISTEN_FORM),
+    IN_METRICS("Listen = 127.0.0.1:0", LISTEN_FORM),
+    IN_METRICS("Listen = 127.0.0.1:65536", LISTEN_FORM),
+    IN_METRICS("Listen = localhost:9036", LISTEN_FORM),
+    IN_METRICS("Listen = ::1", LISTEN_FORM),
+    IN_METRICS("Listen = [127.0.0.1]:9036", LISTEN_FORM),
+    IN_METRICS("Listen = [::ffff:127.0.0.1]:9036", LISTEN_FORM),
+    IN_METRICS("Listen = 127.0.0.1:9036 x", LISTEN_FORM),
+    IN_METRICS("Listen = 224.0.0.1", LISTEN_FORM),
+    IN_METRICS("Listen = 0.0.0.1", LISTEN_FORM),
+    IN_METRICS("Listen = 192.0.2.1:9036", REMOTE_FORM),
+    IN_METRICS("Listen = 0.0.0.0:9036", REMOTE_FORM),
+    IN_METRICS("Listen = [::]", REMOTE_FORM),
+    IN_METRICS("Listen = [fd00::1]\nAllowRemote = no", REMOTE_FORM),
+    {NODE PEER "[Metrics]\nListen = 127.0.0.1\nHostName = a/b\n",
+     "t.conf:7: HostName: expected a name of this machine, as browsers are told it\n"},
+    {NODE PEER "[Metrics]\nListen = 127.0.0.1\nAllowRemote = 1\n", "t.conf:7: AllowRemote: expected yes or no\n"},
+    {NODE PEER "[Metrics]\nAllowRemote = yes\n",
+     "t.conf:5: nothing to listen at; expected Listen in [Metrics], as Listen = 127.0.0.1:9036\n"},
     // [Peer]
     {NODE "[Peer]\nPublicKey = x\n", "t.conf:4: PublicKey: " KEY_FORM},
     {NODE "[Peer]\nPublicKey = " ZERO "\n", "t.conf:4: PublicKey: the key is all zeros; " KEY_FORM},
@@ -397,6 +435,7 @@ static void test_defaults(void **state)
     assert_int_equal(config.shortcut.mtu, 1500);
     mac_derive(&mac, config.public_key);
     assert_memory_equal(&mac, &config.shortcut.mac, sizeof(mac));
+    assert_int_equal(config.metrics.listen.family, AF_UNSPEC);
     assert_true(config.peer.is_present);
     assert_false(config.peer.has_psk || config.peer.has_endpoint);
     assert_string_equal(config.peer.name, "peer");
@@ -650,35 +689,14 @@ static void test_secrets_stay_out(void **state)
         "%s = \"%s",   "%s = \"%s\" x", "%s = %s/x",   "%s = /x/%s",  "%s = %s:1",   "%s = [%s]:1", "%s = %s",
         "%s = %s\x01", "%s: %s",        "%s = %sA",    "%s = ./%s",   "%s = %s, %s",
     };
-    static const char *const sections[] = {"", "[Node]\n", "[Tap]\n", "[Shortcut]\n", "[Peer]\n"};
+    static const char *const sections[] = {"", "[Node]\n", "[Tap]\n", "[Shortcut]\n", "[Metrics]\n", "[Peer]\n"};
     static const char *const keys[] = {
-        "PrivateKey",
-        "PrivateKeyFile",
-        "PrivateKye",
-        "ListenPort",
-        "Cipher",
-        "FwMark",
-        "BindInterface",
-        "SourceAddress",
-        "LogLevel",
-        "User",
-        "ControlGroup",
-        "Name",
-        "TapOffload",
-        "UdpOffload",
-        "MTU",
-        "Bridge",
-        "Address",
-        "Carrier",
-        "QueueLength",
-        "Answer",
-        "PublicKey",
-        "PresharedKey",
-        "Preshared",
-        "Presharedkey",
-        "PresharedKeyFile",
-        "Endpoint",
-        "PersistentKeepalive",
+        "PrivateKey",   "PrivateKeyFile", "PrivateKye",       "ListenPort",  "Cipher",
+        "FwMark",       "BindInterface",  "SourceAddress",    "LogLevel",    "User",
+        "ControlGroup", "Name",           "TapOffload",       "UdpOffload",  "MTU",
+        "Bridge",       "Address",        "Carrier",          "QueueLength", "Answer",
+        "Listen",       "AllowRemote",    "HostName",         "PublicKey",   "PresharedKey",
+        "Preshared",    "Presharedkey",   "PresharedKeyFile", "Endpoint",    "PersistentKeepalive",
         "PathMTU",
     };
     char line[512], text[1024];

@@ -40,6 +40,7 @@ enum {
     T = 1 << SANDBOX_TX,
     R = 1 << SANDBOX_RX,
     MON = 1 << SANDBOX_MONITOR,
+    W = 1 << SANDBOX_WEB,
     WORKER = S | M | T | R,
     NOT_LOADED = 250
 };
@@ -300,10 +301,10 @@ static const struct probe probes[] = {
     {"writev", call_writev, WORKER | MON, EBADF, 0},
     {"recvmmsg", call_recvmmsg, S | R, EBADF, 0},
     {"sendmmsg", call_sendmmsg, S | M | T | MON, EBADF, 0},
-    {"accept4", call_accept, S | M, EBADF, 0},
+    {"accept4", call_accept, S | M | W, EBADF, 0},
     {"listen", call_listen, S, EBADF, 0},
-    {"close", call_close, WORKER | MON, EBADF, 0},
-    {"mmap, mprotect", call_memory, WORKER | MON, 0, 0},
+    {"close", call_close, WORKER | MON | W, EBADF, 0},
+    {"mmap, mprotect", call_memory, WORKER | MON | W, 0, 0},
     {"mmap PROT_EXEC", call_map_executable, MON, 0, 0},
     {"mmap PROT_WRITE | PROT_EXEC", call_map_writable_executable, 0, 0, 0},
     {"mprotect PROT_EXEC", call_make_executable, 0, 0, 0},
@@ -338,7 +339,7 @@ static const struct probe probes[] = {
     {"rt_sigaction SIGSYS, disguised", call_replace_handler_disguised, MON, 0, 0},
     {"rt_sigaction SIGTERM", call_handle_term, WORKER | MON, 0, 0},
     {"tgkill of another process", call_abort_another, 0, 0, 0},
-    {"tgkill of an own thread", call_abort_own_thread, WORKER | MON, ESRCH, 0},
+    {"tgkill of an own thread", call_abort_own_thread, WORKER | MON | W, ESRCH, 0},
     {"prlimit64 to set", call_set_limit, 0, 0, 0},
 #ifdef __x86_64__
     {"getpid by x32", call_x32, 0, 0, 0},

@@ -30,7 +30,8 @@
     "\"5e:c4:58:d5:86:a0\",\"answer\":\"peer-up\",\"conflicts\":2},\"reassembly\":{\"memory_bytes\":1048576,\"timeout_ms\":1000,"          \
     "\"used_bytes\":4752,\"unfinished_frames\":3,\"unfinished_frames_max\":618},\"sandbox\":{\"on\":true,\"worker\":{\"uid\":65534,"       \
     "\"capabilities\":[],\"empty_root\":true,\"landlock\":7,\"keys_locked\":true},\"monitor\":{\"uid\":0,\"capabilities\":[\"kill\","      \
-    "\"net_admin\"]}},\"peers\":[{\"name\":\"site-b\",\"public_key\":\"" KEY_B                                                             \
+    "\"net_admin\"]}},\"metrics\":{\"listen\":\"127.0.0.1:9036\",\"running\":true},\"peers\":[{\"name\":\"site-b\",\"public_key\":"        \
+    "\"" KEY_B                                                                                                                             \
     "\",\"state\":\"up\",\"reason\":\"handshake completed\",\"since_s\":90,\"endpoint\":\"192.0.2.1:36160\",\"cipher\":\"aes-256-gcm\","   \
     "\"last_handshake_age_s\":30,\"rtt_ms\":0.314,\"rtt_last_ms\":0.3,\"jitter_ms\":0.021,\"loss_tx_percent\":0.25,\"loss_rx_percent\":0," \
     "\"reordered_rx_percent\":12.5,\"tx_bits_per_s\":1234567890,\"tx_frames_per_s\":103000,\"rx_bits_per_s\":999,\"rx_frames_per_s\":1,"   \
@@ -61,12 +62,14 @@
     "    worker      user 65534 without capabilities, system calls filtered, no files (empty root, Landlock, filter), keys locked in "     \
     "memory\n"                                                                                                                             \
     "    monitor     user 0 with kill, net_admin, system calls filtered\n"                                                                 \
+    "    metrics     http://127.0.0.1:9036/\n"                                                                                             \
     "\ndropped\n"                                                                                                                          \
     "          12  replayed                data message that was seen before or is too old to tell\n"                                      \
     "           1  brand_new               \n"
 #define IN_DOWN                                                                                                                            \
     "{\"schema\":1,\"name\":\"x\",\"sandbox\":{\"on\":false,\"worker\":{\"uid\":0,\"capabilities\":[],\"keys_locked\":false},\"monitor\":" \
-    "null},\"reassembly\":{\"memory_bytes\":131072,\"timeout_ms\":10,\"used_bytes\":0,\"unfinished_frames\":0},"                           \
+    "null},\"metrics\":{\"listen\":\"[::1]:9036\",\"running\":false},\"reassembly\":{\"memory_bytes\":131072,\"timeout_ms\":10,\"used_"    \
+    "bytes\":0,\"unfinished_frames\":0},"                                                                                                  \
     "\"peers\":[{\"name\":\"p\",\"public_key\":\"" KEY_B "\",\"state\":\"down\",\"reason\":\"no answer to 8 "                              \
     "initiations\",\"since_s\":4000000,\"endpoint\":null,\"cipher\":null,\"last_handshake_age_s\":null,"                                   \
     "\"rtt_ms\":null,\"path_mtu\":1420,\"clock_behind_s\":null}],\"drops\":{\"replayed\":0}}"
@@ -75,7 +78,7 @@
     "\n    endpoint    not known yet\n    session     none\n    path        MTU 1420\n"                                                    \
     "\nhere\n    public key  \n    worker      user 0 without capabilities, system calls NOT filtered, files in sight, keys NOT locked "   \
     "in "                                                                                                                                  \
-    "memory\n\ndropped: nothing\n"
+    "memory\n    metrics     NOT served any more, see the log: http://[::1]:9036/\n\ndropped: nothing\n"
 
 // Where the peer may be, while it is not there, and where there is more than one.
 #define IN_PLACES(state, addresses)                                                                                                        \
@@ -141,7 +144,8 @@ static void test_hostile_documents(void **state)
         "7",
         "{\"name\":7,\"uptime_s\":\"x\",\"pid\":null,\"tap\":[],\"shortcut\":7,\"peers\":{},\"drops\":[1]}",
         "{\"reassembly\":7}",
-        "{\"sandbox\":7}",
+        "{\"sandbox\":7,\"metrics\":[]}",
+        "{\"metrics\":{\"listen\":7,\"running\":\"x\"}}",
         "{\"sandbox\":{\"on\":7,\"worker\":{\"uid\":\"x\",\"capabilities\":[7,{}],\"landlock\":1e308},\"monitor\":{\"capabilities\":{}}}}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":\"x\"}}",
         "{\"reassembly\":{\"unfinished_frames\":1e308,\"used_bytes\":-1,\"memory_bytes\":1e308,\"timeout_ms\":1e308}}",
