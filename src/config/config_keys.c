@@ -615,6 +615,8 @@ enum config_kind config_kind(enum config_key_id id)
         {set_fwmark, CONFIG_MARK},
         {set_interface, CONFIG_TEXT},
         {set_source, CONFIG_ADDRESS},
+        {set_listen, CONFIG_ADDRESS_AND_PORT},
+        {set_host_name, CONFIG_TEXT},
         {set_log_level, CONFIG_LOG_LEVEL},
         {set_user, CONFIG_TEXT},
         {set_group, CONFIG_TEXT},

@@ -116,6 +116,10 @@ const char *config_show(const struct config *config, enum config_key_id id, char
     case CONFIG_ADDRESS:
         show_source(field, text);
         break;
+    case CONFIG_ADDRESS_AND_PORT:
+        if (((const struct addr *)field)->family != AF_UNSPEC)
+            addr_format(field, text);
+        break;
     case CONFIG_LOG_LEVEL:
         snprintf(text, CONFIG_VALUE_CAP, "%s", log_level_name(*(const enum log_level *)field));
         break;

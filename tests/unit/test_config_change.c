@@ -59,6 +59,9 @@ static const struct {
     {KEY_TAP_QUEUE_LENGTH, NULL, "9", "[Tap] QueueLength: 256 -> 9"},
     {KEY_SHORTCUT_ADDRESS, "10.9.0.7/24", "10.9.0.7/25", "[Shortcut] Address: 10.9.0.7/24 -> 10.9.0.7/25"},
     {KEY_SHORTCUT_ANSWER, NULL, "peer-up", "[Shortcut] Answer: always -> peer-up"},
+    {KEY_METRICS_LISTEN, "127.0.0.1:9036", "[::1]:9037", "[Metrics] Listen: 127.0.0.1:9036 -> [::1]:9037"},
+    {KEY_METRICS_ALLOW_REMOTE, NULL, "yes", "[Metrics] AllowRemote: no -> yes"},
+    {KEY_METRICS_HOST_NAME, NULL, "b.example", "[Metrics] HostName: none -> b.example"},
     {KEY_PEER_PUBLIC_KEY, KEY_B, KEY_C, "[Peer] PublicKey: " KEY_B " -> " KEY_C},
     {KEY_PEER_PRESHARED_KEY, KEY_B, KEY_C, "[Peer] PresharedKey: another PSK"},
     {KEY_PEER_PRESHARED_KEY, NULL, KEY_C, "[Peer] PresharedKey: none -> a PSK"},
@@ -72,16 +75,19 @@ static const struct {
 // A file of all that is needed, with this value in it.
 static void parse(struct config *config, enum config_key_id id, const char *value)
 {
-    static const char *const needed[][2] = {{"PrivateKey", KEY_A}, {"PublicKey", KEY_B}};
+    static const struct {
+        int section;
+        const char *name, *value;
+    } needed[] = {{SECTION_NODE, "PrivateKey", KEY_A}, {SECTION_PEER, "PublicKey", KEY_B}, {SECTION_METRICS, "Listen", "127.0.0.1:9"}};
     static struct config_errors errors;
     char text[TEXT_CAP];
     size_t len = 0;
 
     for (int section = 0; section < SECTION_COUNT; section++) {
         len += (size_t)snprintf(text + len, sizeof text - len, "[%s]\n", config_section_names[section]);
-        for (size_t i = 0; i < 2; i++)
-            if (section == (i ? SECTION_PEER : SECTION_NODE) && strcmp(config_keys[id].name, needed[i][0]) != 0)
-                len += (size_t)snprintf(text + len, sizeof text - len, "%s = %s\n", needed[i][0], needed[i][1]);
+        for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+            if (section == needed[i].section && strcmp(config_keys[id].name, needed[i].name) != 0)
+                len += (size_t)snprintf(text + len, sizeof text - len, "%s = %s\n", needed[i].name, needed[i].value);
         if (section == (int)config_keys[id].section && value)
             len += (size_t)snprintf(text + len, sizeof text - len, "%s = %s\n", config_keys[id].name, value);
     }
