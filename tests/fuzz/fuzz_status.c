@@ -134,33 +134,33 @@ static void check_pinged(json_t *documents)
 }
 
 // Behind the quote that ends a label's value, or NULL.
-static const char *skip_value(const char *at)
+static const char *skip_value(const char *text)
 {
-    for (; *at != '"'; at++) {
-        if (*at == '\n' || *at == '\0')
+    for (; *text != '"'; text++) {
+        if (*text == '\n' || *text == '\0')
             return NULL;
-        if (*at == '\\' && !strchr("\\\"n", *++at))
+        if (*text == '\\' && !memchr("\\\"n", *++text, 3))
             return NULL;
     }
-    return at + 1;
+    return text + 1;
 }
 
 static bool is_sample(const char *line)
 {
-    const char *at = line + strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    const char *next = line + strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789_");
 
     if (strncmp(line, "ethercord_", 10) != 0)
         return false;
-    while (*at == '{' || *at == ',') {
-        at += 1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
-        if (strncmp(at, "=\"", 2) != 0 || !(at = skip_value(at + 2)))
+    while (*next == '{' || *next == ',') {
+        next += 1 + strspn(next + 1, "abcdefghijklmnopqrstuvwxyz_");
+        if (strncmp(next, "=\"", 2) != 0 || !(next = skip_value(next + 2)))
             return false;
-        if (*at == '}') {
-            at++;
+        if (*next == '}') {
+            next++;
             break;
         }
     }
-    return *at == ' ' && at[1 + strspn(at + 1, "0123456789.e+-")] == '\n';
+    return *next == ' ' && next[1 + strspn(next + 1, "0123456789.e+-")] == '\n';
 }
 
 static void check_metrics(const json_t *status)
