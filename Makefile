@@ -152,7 +152,7 @@ $(TABLES): $(TABLES_OBJECT) $(LIB)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pthread -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/tables.txt: $(TABLES)
-	$(Q)$(if $(SANITIZE),setarch -R) ./$(TABLES) >$@
+	$(Q)$(if $(SANITIZE),setarch -R) $(abspath $(TABLES)) >$@
 
 $(BUILD)/docdir: FORCE
 	$(call write_if_changed,$(DOCDIR))
