@@ -11,7 +11,7 @@
 static int (*real)(clockid_t, struct timespec *);
 static long shift_s;
 
-// Before there is a filter or a thread.
+// Before there is a filter or a thread; but the constructor of another library may ask for the time before this one runs.
 __attribute__((constructor)) static void prepare(void)
 {
     const char *shift = getenv("ETHERCORD_CLOCK_SHIFT_S");
@@ -22,6 +22,8 @@ __attribute__((constructor)) static void prepare(void)
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
+    if (!real)
+        prepare();
     int result = real(clock, now);
 
     if (result == 0 && clock == CLOCK_REALTIME)
